@@ -1,0 +1,29 @@
+"""What an affect is: taxonomies and mappings between them, label distributions and rating scales."""
+
+from affectome.affect.dawid_skene import DawidSkene
+from affectome.affect.distributions import LabelDistribution, label_entropy
+from affectome.affect.gaussians import EmotionGaussians, Fusion, Sample
+from affectome.affect.mapping import Mapping, map_labels
+from affectome.affect.raters import Ceiling, Consensus, VoteTable
+from affectome.affect.scales import Scale, list_scales, load_scale
+from affectome.affect.taxonomy import Taxonomy, list_taxonomies, load_taxonomy
+
+__all__ = [
+    "Ceiling",
+    "Consensus",
+    "DawidSkene",
+    "EmotionGaussians",
+    "Fusion",
+    "LabelDistribution",
+    "Mapping",
+    "Sample",
+    "Scale",
+    "Taxonomy",
+    "VoteTable",
+    "label_entropy",
+    "list_scales",
+    "list_taxonomies",
+    "load_scale",
+    "load_taxonomy",
+    "map_labels",
+]

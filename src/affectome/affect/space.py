@@ -1,0 +1,122 @@
+"""The affect space: one set of unit vectors for texts, voices, faces and words for feelings.
+
+An encoder places an observation on the unit sphere. A word for a feeling is placed by encoding the word, its synonyms and
+its gloss: its *anchor*. What an observation shows is then read from its position relative to the anchors, so any list of
+words is a vocabulary and needs no training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectome.errors import UsageError
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Words for feelings as points in the space.
+
+    Attributes:
+        labels: k labels.
+        vectors: Array (k, width) of unit vectors.
+    """
+
+    labels: tuple[str, ...]
+    vectors: Vectors
+
+
+@dataclass(frozen=True)
+class Background:
+    """Where observations lie when nothing is known about them.
+
+    Some words are near to everything. The mean and covariance of many ordinary observations say how near an anchor is
+    to be expected, and only what exceeds that counts.
+
+    Attributes:
+        mean: Array (width,).
+        covariance: Array (width, width).
+    """
+
+    mean: Vectors
+    covariance: Vectors
+
+
+class AffectSpace:
+    """Reads labels from positions.
+
+    Args:
+        encode: Function from n texts to unit vectors (n, width).
+        background: Distribution of ordinary observations.
+        sharpness: Factor on a standardised similarity in the softmax of labels that exclude each other.
+        presence: Slope and intercept of the logit of a label's presence over its standardised similarity.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[Sequence[str]], Vectors],
+        background: Background,
+        *,
+        sharpness: float,
+        presence: tuple[float, float],
+    ) -> None:
+        self._encode = encode
+        self._background = background
+        self._sharpness = sharpness
+        self._slope, self._intercept = presence
+
+    def anchors(self, forms: Mapping[str, Sequence[str]]) -> Anchors:
+        """Place labels in the space.
+
+        Args:
+            forms: For each label the texts that stand for it: the label, synonyms, a gloss.
+
+        Raises:
+            UsageError: There is no label, or a label has no form.
+        """
+        if not forms or not all(texts and all(text.strip() for text in texts) for texts in forms.values()):
+            raise UsageError(
+                "A vocabulary needs at least one label, and each label at least one word.",
+                code="empty_vocabulary",
+                value=list(forms),
+            )
+        texts = [text for label_forms in forms.values() for text in label_forms]
+        vectors = self._encode(texts)
+        ends = np.cumsum([len(label_forms) for label_forms in forms.values()])
+        means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
+        return Anchors(tuple(forms), unit(means))
+
+    def similarity(self, vectors: Vectors, anchors: Anchors) -> Vectors:
+        """How many standard deviations nearer than usual each observation (n, width) is to each anchor: (n, k)."""
+        expected = anchors.vectors @ self._background.mean
+        variance = np.einsum("kw,wv,kv->k", anchors.vectors, self._background.covariance, anchors.vectors)
+        return ((vectors @ anchors.vectors.T - expected) / np.sqrt(np.maximum(variance, 1e-8))).astype(np.float32)
+
+    def choose(self, vectors: Vectors, anchors: Anchors) -> Vectors:
+        """Probabilities (n, k) of labels that exclude each other; every row sums to 1."""
+        return softmax(self._sharpness * self.similarity(vectors, anchors))
+
+    def presence(self, vectors: Vectors, anchors: Anchors) -> Vectors:
+        """Probability (n, k) that each label is present, each for itself."""
+        return sigmoid(self._slope * self.similarity(vectors, anchors) + self._intercept)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Rows scaled to length 1."""
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+def softmax(logits: Vectors) -> Vectors:
+    """Softmax over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def sigmoid(logits: Vectors) -> Vectors:
+    """Logistic function, without overflow."""
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
