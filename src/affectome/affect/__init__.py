@@ -6,7 +6,7 @@ from affectome.affect.gaussians import EmotionGaussians, Fusion, Sample
 from affectome.affect.mapping import Mapping, map_labels
 from affectome.affect.raters import Ceiling, Consensus, VoteTable
 from affectome.affect.scales import Scale, list_scales, load_scale
-from affectome.affect.taxonomy import Taxonomy, list_taxonomies, load_taxonomy
+from affectome.affect.taxonomy import Taxonomy, forms_of_words, list_taxonomies, load_taxonomy
 
 __all__ = [
     "Ceiling",
@@ -20,6 +20,7 @@ __all__ = [
     "Scale",
     "Taxonomy",
     "VoteTable",
+    "forms_of_words",
     "label_entropy",
     "list_scales",
     "list_taxonomies",

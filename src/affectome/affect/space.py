@@ -31,36 +31,21 @@ class Anchors:
     vectors: Vectors
 
 
-@dataclass(frozen=True)
-class Background:
-    """Where observations lie when nothing is known about them.
-
-    Some words are near to everything. The mean and covariance of many ordinary observations say how near an anchor is
-    to be expected, and only what exceeds that counts.
-
-    Attributes:
-        mean: Array (width,).
-        covariance: Array (width, width).
-    """
-
-    mean: Vectors
-    covariance: Vectors
-
-
 class AffectSpace:
     """Reads labels from positions.
 
     Args:
         encode: Function from n texts to unit vectors (n, width).
-        background: Distribution of ordinary observations.
-        sharpness: Factor on a standardised similarity in the softmax of labels that exclude each other.
-        presence: Slope and intercept of the logit of a label's presence over its standardised similarity.
+        background: Mean vector (width,) of many ordinary observations. Some words are near to everything; an anchor
+            counts only for how much nearer it is than to this mean.
+        sharpness: Factor on the similarity in the softmax of labels that exclude each other.
+        presence: Slope and intercept of the logit of a label's presence over its similarity.
     """
 
     def __init__(
         self,
         encode: Callable[[Sequence[str]], Vectors],
-        background: Background,
+        background: Vectors,
         *,
         sharpness: float,
         presence: tuple[float, float],
@@ -74,7 +59,8 @@ class AffectSpace:
         """Place labels in the space.
 
         Args:
-            forms: For each label the texts that stand for it: the label, synonyms, a gloss.
+            forms: For each label the texts that stand for it: the label, then synonyms, a gloss. The label counts as
+                much as all the others together, so that narrow words keep what sets them apart.
 
         Raises:
             UsageError: There is no label, or a label has no form.
@@ -88,14 +74,13 @@ class AffectSpace:
         texts = [text for label_forms in forms.values() for text in label_forms]
         vectors = self._encode(texts)
         ends = np.cumsum([len(label_forms) for label_forms in forms.values()])
-        means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])])
+        parts = np.split(vectors, ends[:-1])
+        means = np.stack([(part[0] + part[1:].mean(axis=0)) if len(part) > 1 else part[0] for part in parts])
         return Anchors(tuple(forms), unit(means))
 
     def similarity(self, vectors: Vectors, anchors: Anchors) -> Vectors:
-        """How many standard deviations nearer than usual each observation (n, width) is to each anchor: (n, k)."""
-        expected = anchors.vectors @ self._background.mean
-        variance = np.einsum("kw,wv,kv->k", anchors.vectors, self._background.covariance, anchors.vectors)
-        return ((vectors @ anchors.vectors.T - expected) / np.sqrt(np.maximum(variance, 1e-8))).astype(np.float32)
+        """How much nearer than usual each observation (n, width) is to each anchor: differences of cosines (n, k)."""
+        return ((vectors - self._background) @ anchors.vectors.T).astype(np.float32)
 
     def choose(self, vectors: Vectors, anchors: Anchors) -> Vectors:
         """Probabilities (n, k) of labels that exclude each other; every row sums to 1."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -93,6 +94,13 @@ class Taxonomy:
         whole = label.casefold()
         return tuple(dict.fromkeys((whole, *_BETWEEN_PARTS.split(_QUALIFIER.sub("", whole)))))
 
+    def forms(self) -> dict[str, tuple[str, ...]]:
+        """For each label the texts that stand for it in the affect space: its names, its synonyms, its gloss."""
+        return {
+            label: (*self.names(label), *self.synonyms.get(label, ()), *filter(None, [self.glosses.get(label)]))
+            for label in self.labels
+        }
+
     def _mentioned(self) -> Iterator[str]:
         """Every label named by a field other than ``labels``."""
         for by_label in (self.glosses, self.synonyms, self.valence, self.parents, self.levels):
@@ -176,3 +184,27 @@ def _synonyms(taxonomy: Taxonomy, specs: dict[str, dict[str, Any]]) -> dict[str,
 
 def _frozen(schemes: dict[str, dict[str, list[str]]]) -> dict[str, dict[str, tuple[str, ...]]]:
     return {name: {key: tuple(labels) for key, labels in scheme.items()} for name, scheme in schemes.items()}
+
+
+def forms_of_words(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """For each of a user's own words the texts that stand for it in the affect space.
+
+    A word that names a known feeling, or is a synonym of exactly one, brings that feeling's synonyms and gloss along,
+    unless another of the words names the same feeling; then each stands for itself.
+    """
+    terms = read_toml("terms")
+    feelings: dict[str, set[str]] = {}
+    for word in words:
+        name = word.casefold()
+        named = {name} if name in terms else {key for key, spec in terms.items() if name in spec.get("synonyms", ())}
+        feelings[word] = named if len(named) == 1 else set()
+    taken = Counter(feeling for named in feelings.values() for feeling in named)
+    forms: dict[str, tuple[str, ...]] = {}
+    for word, named in feelings.items():
+        spec = {}
+        for feeling in named:
+            if taken[feeling] == 1:
+                spec = terms[feeling]
+        others = [*named, *spec.get("synonyms", ()), spec["gloss"]] if spec else []
+        forms[word] = tuple(dict.fromkeys((word, *others)))
+    return forms

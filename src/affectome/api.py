@@ -1,0 +1,252 @@
+"""The two calls most users need: read one text, analyse files."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from affectome.errors import InputError, UsageError
+from affectome.media import read_segments
+from affectome.models import default_model, find_model
+from affectome.perceive import TextReader
+from affectome.pipeline import RunProgress, RunResult, RunSettings, run
+from affectome.version import __version__
+
+MODALITIES = ("text",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderOptions:
+    """Which model reads, and into which words.
+
+    Args:
+        model: Bundle id or folder; by default the shipped one.
+        taxonomy: Taxonomy id.
+        labels: Own words for feelings instead of a taxonomy.
+        multi_label: Whether several labels may be present at once; by default the taxonomy decides, and own labels
+            exclude each other.
+        commercial: Refuse weights whose training data forbid commercial use.
+    """
+
+    model: str | None = None
+    taxonomy: str = "goemotions28"
+    labels: tuple[str, ...] = ()
+    multi_label: bool | None = None
+    commercial: bool = False
+
+    def open(self, threads: int = 1) -> TextReader:
+        """Load the reader.
+
+        Raises:
+            ModelError: The bundle is missing, changed, or not allowed for commercial use.
+            UsageError: The taxonomy or a label does not fit.
+        """
+        bundle = (
+            find_model(self.model, commercial=self.commercial)
+            if self.model
+            else default_model("text-affect", commercial=self.commercial)
+        )
+        return TextReader(
+            bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, threads=threads
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one text shows.
+
+    Attributes:
+        text: The text as given.
+        status: ``scored``, ``abstained`` or ``failed``.
+        error: Code of an abstention or failure, empty otherwise.
+        emotion: Probability of each label, the most probable first; empty unless scored.
+        present: Labels above their threshold; for labels that exclude each other the most probable one.
+        dimensions: Valence, arousal and dominance with their standard deviations, in [-1, 1].
+        tone: Sentiment in [-1, 1] and toxicity in [0, 1].
+        confidence: Calibrated probability of the first label.
+        entropy: Entropy of the labels in nats.
+        model: Bundle id and version.
+        taxonomy: Taxonomy id.
+    """
+
+    text: str
+    status: str
+    error: str
+    emotion: dict[str, float]
+    present: tuple[str, ...]
+    dimensions: dict[str, float]
+    tone: dict[str, float]
+    confidence: float | None
+    entropy: float | None
+    model: str
+    taxonomy: str
+
+
+def read(text: str, options: ReaderOptions | None = None, *, reader: TextReader | None = None) -> Reading:
+    """Read one text.
+
+    Args:
+        text: English text.
+        options: Model and vocabulary.
+        reader: A loaded reader, to read many texts one by one; otherwise one is loaded from ``options``.
+
+    Raises:
+        ModelError: The bundle is missing, changed, or not allowed for commercial use.
+        UsageError: The taxonomy or a label does not fit.
+    """
+    reader = reader or (options or ReaderOptions()).open(threads=2)
+    row = reader.perceive(single_segment(text)).row(0, named=True)
+    emotion: dict[str, float] = row["emotion"] if row["status"] == "scored" else {}
+    dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
+    if reader.thresholds and emotion:
+        present = tuple(label for label in reader.labels if emotion[label] >= reader.thresholds[label])
+    else:
+        present = (row["top"],) if emotion else ()
+    return Reading(
+        text=text,
+        status=row["status"],
+        error=row["error"],
+        emotion=dict(sorted(emotion.items(), key=lambda item: -item[1])),
+        present=present,
+        dimensions={name: row[name] for name in dimensions} if emotion else {},
+        tone=row["tone"] if emotion else {},
+        confidence=row["confidence"],
+        entropy=row["entropy"],
+        model=row["model"],
+        taxonomy=row["taxonomy"],
+    )
+
+
+def single_segment(text: str) -> pl.DataFrame:
+    """A segment table with one text."""
+    meta = pl.Series("meta", [{"time": None, "group": None}], pl.Struct({"time": pl.Datetime("us"), "group": pl.String}))
+    return pl.DataFrame({"id": ["text"], "source": ["argument"], "text": [text], "error": [""]}).with_columns(
+        meta,
+        start=pl.lit(None, pl.Float64),
+        end=pl.lit(None, pl.Float64),
+        speaker=pl.lit(None, pl.String),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """Where the text is in the input; columns are found by their usual names unless given.
+
+    Args:
+        text_column: Column with the text.
+        id_column: Column with a unique id.
+        speaker_column: Column with who wrote or spoke.
+        time_column: Column with the time.
+        group_column: Column with a group to compare.
+        keep: Further columns to carry into the estimates.
+        sentences: Cut each text into sentences.
+    """
+
+    text_column: str | None = None
+    id_column: str | None = None
+    speaker_column: str | None = None
+    time_column: str | None = None
+    group_column: str | None = None
+    keep: tuple[str, ...] = ()
+    sentences: bool = False
+
+
+def analyze(
+    paths: Sequence[str | Path] | str | Path,
+    out: str | Path,
+    *,
+    reader: ReaderOptions | None = None,
+    inputs: InputOptions | None = None,
+    settings: RunSettings | None = None,
+    modalities: Sequence[str] = MODALITIES,
+    report: bool = True,
+    command: str = "",
+    progress: Callable[[RunProgress], None] | None = None,
+) -> RunResult:
+    """Read files and folders into ``out/estimates.<format>``, ``out/report.html`` and ``out/run.json``.
+
+    An interrupted call goes on where it stopped when it is made again, with the same bytes in the end.
+
+    Args:
+        paths: Files, folders, or ``-`` for standard input.
+        out: Folder for the results.
+        reader: Model and vocabulary.
+        inputs: Columns and cutting.
+        settings: Workers, format, time limit.
+        modalities: What to read; ``text`` so far.
+        report: Whether to write the report.
+        command: The command that was typed, for the record.
+        progress: Called as rows are finished.
+
+    Raises:
+        InputError: Nothing readable, or a column is missing.
+        UsageError: An option does not fit.
+        ModelError: The weights cannot be used.
+        RunError: The folder holds another run, or the run cannot go on.
+    """
+    for modality in modalities:
+        if modality not in MODALITIES:
+            raise UsageError(
+                f"{modality!r} cannot be read yet.", code="unknown_modality", value=modality, allowed=MODALITIES
+            )
+    reader, inputs, settings = reader or ReaderOptions(), inputs or InputOptions(), settings or RunSettings()
+    chosen = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not chosen:
+        raise InputError("No file was given.", code="no_input", next_step="Give files, folders, or - for standard input.")
+    out = Path(out)
+    loaded = reader.open()  # before anything is written: a wrong label or model should not leave a folder behind
+    source = read_segments(
+        chosen,
+        text_column=inputs.text_column,
+        id_column=inputs.id_column,
+        speaker_column=inputs.speaker_column,
+        time_column=inputs.time_column,
+        group_column=inputs.group_column,
+        keep=inputs.keep,
+        sentences=inputs.sentences,
+    )
+    identity = {
+        "model": loaded.model,
+        "taxonomy": loaded.taxonomy,
+        "labels": json.dumps(loaded.labels),
+        "exclusive": str(loaded.exclusive),
+        "affectome": __version__,
+    }
+    started = datetime.now(UTC)
+    clock = time.perf_counter()
+    result = run(
+        source, functools.partial(reader.open, threads=1), out, settings=settings, identity=identity, progress=progress
+    )
+    record: dict[str, object] = {
+        "affectome": __version__,
+        "command": command,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 3),
+        "inputs": [str(path) for path in source.files],
+        "problems": [
+            {"path": str(problem.path), "code": problem.code, "message": problem.message} for problem in source.problems
+        ],
+        "model": loaded.model,
+        "taxonomy": loaded.taxonomy,
+        "labels": list(loaded.labels),
+        "exclusive": loaded.exclusive,
+        "thresholds": loaded.thresholds,
+        "workers": settings.workers,
+        "fingerprint": source.fingerprint,
+        **{key: value for key, value in result.as_dict().items() if key != "seconds"},
+    }
+    partial = out / "run.json.partial"
+    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(out / "run.json")
+    if report:
+        from affectome.report import write_report
+
+        write_report(result.estimates, record, out / "report.html", card=loaded.card.as_dict())
+    return result

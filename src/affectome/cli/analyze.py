@@ -1,0 +1,140 @@
+"""``affectome analyze``: read files and folders into a table and a report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from cyclopts import Parameter
+from rich.progress import BarColumn, Progress, TextColumn
+
+import affectome.api
+from affectome.api import InputOptions, ReaderOptions
+from affectome.cli.output import at_commas, console, print_table
+from affectome.pipeline import RunProgress, RunResult, RunSettings
+
+_PREVIEW = 8
+
+
+def analyze(
+    *paths: str,
+    out: Path,
+    inputs: Annotated[InputOptions, Parameter(name="*")] = InputOptions(),  # noqa: B008
+    reader: Annotated[ReaderOptions, Parameter(name="*")] = ReaderOptions(),  # noqa: B008
+    modalities: tuple[str, ...] = ("text",),
+    format: Literal["parquet", "csv", "jsonl"] = "parquet",
+    workers: int = 1,
+    report: bool = True,
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Read every text in files and folders.
+
+    Writes DIR/estimates.parquet (or .csv, .jsonl), DIR/report.html and DIR/run.json. A run that was interrupted goes on
+    where it stopped when the same command is given again.
+
+    Examples:
+
+        affectome analyze posts.csv --out results
+
+        affectome analyze survey.xlsx.csv --out results --text-column answer --group-column region --format csv
+
+        affectome analyze chats/ --out results --labels calm,tense,hostile --workers 4
+
+        cat lines.txt | affectome analyze - --out results
+
+    Args:
+        paths: CSV, TSV, JSONL, Parquet or TXT files, folders of them, or - for standard input.
+        out: Folder for the results.
+        inputs: Columns and cutting.
+        reader: Model and vocabulary.
+        modalities: What to read, with commas between them.
+        format: File format of the estimates.
+        workers: Worker processes.
+        report: Write the report.
+        overwrite: Replace what another run left in the folder.
+        json: Print the record of the run as JSON.
+    """
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[status]}"),
+        console=console(),
+        transient=True,
+        disable=json or not sys.stderr.isatty(),
+    ) as bars:
+        task = bars.add_task("reading", total=None, status="")
+
+        def show(now: RunProgress) -> None:
+            bars.update(task, completed=now.done, total=now.total, status=_status(now))
+
+        result = affectome.api.analyze(
+            list(paths),
+            out,
+            reader=replace(reader, labels=at_commas(reader.labels)),
+            inputs=replace(inputs, keep=at_commas(inputs.keep)),
+            settings=RunSettings(workers=workers, format=format, overwrite=overwrite),
+            modalities=at_commas(modalities),
+            report=report,
+            command=shlex.join(["affectome", *sys.argv[1:]]),
+            progress=show,
+        )
+    if json:
+        sys.stdout.write((out / "run.json").read_text(encoding="utf-8"))
+    else:
+        _print(result, out, report)
+    return 0
+
+
+def _status(now: RunProgress) -> str:
+    parts = [f"{now.done:,}" + (f" of {now.total:,}" if now.total else "")]
+    if now.rate:
+        parts.append(f"{now.rate:,.0f} a second")
+    if now.seconds_left is not None:
+        minutes, seconds = divmod(round(now.seconds_left), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    if now.failed:
+        parts.append(f"{now.failed:,} failed")
+    return ", ".join(parts)
+
+
+def _print(result: RunResult, out: Path, report: bool) -> None:
+    rows = _head(result.estimates)
+    if rows:
+        print_table(rows, right=["p", "valence", "arousal"])
+    printed = console()
+    counts = f"{result.rows:,} rows: {result.scored:,} scored, {result.abstained:,} abstained, {result.failed:,} failed"
+    codes = ", ".join(f"{code} {count:,}" for code, count in result.by_code.items())
+    printed.print(f"\n{counts}{f' ({codes})' if codes else ''}", markup=False)
+    printed.print(f"table   {result.estimates}", markup=False, soft_wrap=True)
+    if report:
+        printed.print(f"report  {out / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _head(estimates: Path) -> list[dict[str, Any]]:
+    """The first rows, short enough for a terminal."""
+    scan = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv, ".jsonl": pl.scan_ndjson}[estimates.suffix]
+    frame = scan(estimates).select("text", "status", "top", "confidence", "valence", "arousal").head(_PREVIEW).collect()
+    return [
+        {
+            "text": _shortened(row["text"] or ""),
+            "reading": row["top"] or row["status"],
+            "p": _number(row["confidence"], "{:.2f}"),
+            "valence": _number(row["valence"], "{:+.2f}"),
+            "arousal": _number(row["arousal"], "{:+.2f}"),
+        }
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def _shortened(text: str, width: int = 56) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else form.format(value)

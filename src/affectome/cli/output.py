@@ -1,0 +1,56 @@
+"""Printing for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from affectome.errors import AffectomeError
+
+_BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+def at_commas(words: Sequence[str]) -> tuple[str, ...]:
+    """Words of an option that may be repeated and may hold several words with commas between them."""
+    return tuple(part.strip() for word in words for part in word.split(",") if part.strip())
+
+
+def console() -> Console:
+    """The terminal."""
+    return Console(highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document to standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=str) + "\n")
+
+
+def print_error(error: AffectomeError, *, as_json: bool) -> None:
+    """Write an error to standard error, as ``{"error": {...}}`` when a program reads."""
+    if as_json:
+        sys.stderr.write(json.dumps({"error": error.as_dict()}, ensure_ascii=False) + "\n")
+    else:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"[bold red]error[/] {escape(f'[{error.code}]')} {escape(str(error))}"
+        )
+
+
+def bar(share: float, width: int = 16) -> str:
+    """A horizontal bar for a share in [0, 1]."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + (_BLOCKS[eighths % 8] if eighths % 8 else "")
+
+
+def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None, right: Sequence[str] = ()) -> None:
+    """Print rows with equal keys as a table; the columns in ``right`` are aligned to the right."""
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="right" if name in right else "left")
+    for row in rows:
+        table.add_row(*(escape(str(value)) for value in row.values()))
+    console().print(table)

@@ -1,0 +1,205 @@
+"""The text model as an ONNX graph of integer matrix products.
+
+The graph is written node by node from the weights, not traced, so that each matrix product can be an integer one with
+fixed input ranges. Fixed ranges make a text's scores independent of the texts it shares a batch with, which ranges
+taken from the batch do not. Weights keep 7 bits and a scale for each output column: two neighbouring products then fit
+16 bits, and processors with and without dedicated dot-product instructions give the same result.
+Needs the ``train`` extra (onnx).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OUTPUTS = ("vector", "labels", "means", "spreads")
+_MICROSOFT = "com.microsoft"
+_LEVELS = 63  # largest weight magnitude: 7 bits with sign
+
+
+@dataclass(frozen=True)
+class Range:
+    """Lowest and highest value an activation takes, as observed on calibration texts."""
+
+    low: float
+    high: float
+
+
+class _Graph:
+    """Collects nodes and constants, and names intermediate values."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        if name not in self.constants:
+            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def add(self, kind: str, inputs: list[str], out: str, domain: str = "", **attributes: object) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [out], name=out, domain=domain, **attributes))
+        return out
+
+
+def quantize_columns(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """A matrix (inputs, outputs) as 7-bit integers and one scale an output column."""
+    scale = np.maximum(np.abs(weight).max(axis=0) / _LEVELS, 1e-8).astype(np.float32)
+    return np.round(weight / scale).astype(np.int8), scale
+
+
+def _product(
+    graph: _Graph, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32], ranges: Mapping[str, Range]
+) -> str:
+    """``x @ weight + bias``: integer if the range of x is known, otherwise float."""
+    if name not in ranges:
+        product = graph.add("MatMul", [x, graph.constant(f"{name}.weight", weight)], f"{name}.product")
+        return graph.add("Add", [product, graph.constant(f"{name}.bias", bias)], f"{name}.out")
+    low, high = min(ranges[name].low, 0.0), max(ranges[name].high, 0.0)
+    scale = np.float32((high - low) / 255)
+    zero = np.uint8(np.clip(round(-low / float(scale)), 0, 255))
+    integers, scales = quantize_columns(weight)
+    scale_name, zero_name = graph.constant(f"{name}.x_scale", scale), graph.constant(f"{name}.x_zero", zero)
+    quantized = graph.add("QuantizeLinear", [x, scale_name, zero_name], f"{name}.x")
+    return graph.add(
+        "MatMulIntegerToFloat",
+        [
+            quantized,
+            graph.constant(f"{name}.weight", integers),
+            scale_name,
+            graph.constant(f"{name}.scale", scales),
+            zero_name,
+            graph.constant("weight_zero", np.int8(0)),
+            graph.constant(f"{name}.bias", bias),
+        ],
+        f"{name}.out",
+        domain=_MICROSOFT,
+    )
+
+
+def build_graph(
+    weights: Mapping[str, NDArray[np.float32]],
+    *,
+    layers: int,
+    heads: int,
+    ranges: Mapping[str, Range],
+    observe: bool = False,
+    quantize_embeddings: bool = True,
+) -> onnx.ModelProto:
+    """Write the graph.
+
+    Args:
+        weights: State of a ``TextAffectModel`` by parameter name.
+        layers: Encoder layers.
+        heads: Attention heads.
+        ranges: Input range of each product that shall be integer; the names are ``layer.<i>.<attention|mixed|wide|narrow>``.
+            Products that are not named stay in float.
+        observe: Add the input of every product as an output, to find the ranges.
+        quantize_embeddings: Keep word vectors as 8-bit integers with one scale a word.
+
+    Returns:
+        A checked model with the inputs ``input_ids, attention_mask`` (n, tokens) and the outputs ``vector`` (n, width) of
+        unit length, ``labels`` (n, labels) logits, ``means`` (n, 5) and ``spreads`` (n, 3).
+    """
+    g = _Graph()
+    observed: dict[str, str] = {}
+
+    def dense(x: str, name: str, *parameters: str) -> str:
+        observed[name] = x
+        weight = np.concatenate([weights[f"{p}.weight"].T for p in parameters], axis=1)
+        bias = np.concatenate([weights[f"{p}.bias"] for p in parameters])
+        return _product(g, x, name, weight, bias, ranges)
+
+    def norm(a: str, b: str, parameter: str, out: str) -> str:
+        gamma = g.constant(f"{out}.gamma", weights[f"{parameter}.weight"])
+        beta = g.constant(f"{out}.beta", weights[f"{parameter}.bias"])
+        # Add and LayerNormalization: the fused SkipLayerNormalization took five times as long on a processor.
+        summed = g.add("Add", [a, b], f"{out}.sum")
+        return g.add("LayerNormalization", [summed, gamma, beta], out, epsilon=1e-12, axis=-1)
+
+    x = _embeddings(g, weights, quantize_embeddings)
+    mask32 = g.add("Cast", ["attention_mask"], "mask32", to=TensorProto.INT32)
+    width = int(weights["encoder.embeddings.LayerNorm.weight"].shape[0])
+    split = g.constant("split", np.array([width] * 3, np.int64))
+    for i in range(layers):
+        at = f"encoder.encoder.layer.{i}"
+        qkv = dense(x, f"layer.{i}.attention", *(f"{at}.attention.self.{p}" for p in ("query", "key", "value")))
+        parts = [f"layer.{i}.{p}" for p in ("query", "key", "value")]
+        g.nodes.append(helper.make_node("Split", [qkv, split], parts, axis=2))
+        mixed = g.add(
+            "MultiHeadAttention", [*parts, "", mask32], f"layer.{i}.mix", domain=_MICROSOFT, num_heads=heads
+        )
+        attended = dense(mixed, f"layer.{i}.mixed", f"{at}.attention.output.dense")
+        x = norm(attended, x, f"{at}.attention.output.LayerNorm", f"layer.{i}.middle")
+        wide = g.add("Gelu", [dense(x, f"layer.{i}.wide", f"{at}.intermediate.dense")], f"layer.{i}.gelu", domain=_MICROSOFT)
+        x = norm(dense(wide, f"layer.{i}.narrow", f"{at}.output.dense"), x, f"{at}.output.LayerNorm", f"layer.{i}.out")
+    _heads(g, weights, x)
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "tokens"]) for name in ("input_ids", "attention_mask")]
+    names = [*OUTPUTS, *sorted(set(observed.values()))] if observe else list(OUTPUTS)
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+    graph = helper.make_graph(g.nodes, "text", inputs, outputs, list(g.constants.values()))
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_MICROSOFT, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="affectome")
+    model.metadata_props.add(key="observed", value=" ".join(f"{k}={v}" for k, v in observed.items()))
+    return model
+
+
+def _embeddings(g: _Graph, weights: Mapping[str, NDArray[np.float32]], quantize: bool) -> str:
+    """Sum of word, position and type vectors, normalised: (n, tokens, width)."""
+    words = weights["encoder.embeddings.word_embeddings.weight"]
+    if quantize:
+        scale = np.maximum(np.abs(words).max(axis=1, keepdims=True) / 127, 1e-8).astype(np.float32)
+        table = g.constant("words", np.round(words / scale).astype(np.int8))
+        integers = g.add("Gather", [table, "input_ids"], "word_integers")
+        values = g.add("Cast", [integers], "word_values", to=TensorProto.FLOAT)
+        scales = g.add("Gather", [g.constant("word_scales", scale), "input_ids"], "word_scale")
+        x = g.add("Mul", [values, scales], "word_vectors")
+    else:
+        x = g.add("Gather", [g.constant("words", words), "input_ids"], "word_vectors")
+    positions = weights["encoder.embeddings.position_embeddings.weight"]
+    positions = positions + weights["encoder.embeddings.token_type_embeddings.weight"][0]
+    shape = g.add("Shape", ["input_ids"], "length", start=1, end=2)
+    table = g.constant("positions", positions.astype(np.float32))
+    zero, axis = g.constant("zero", np.array([0], np.int64)), g.constant("axis", np.array([0], np.int64))
+    here = g.add("Slice", [table, zero, shape, axis], "position_vectors")
+    summed = g.add("Add", [x, here], "summed")
+    gamma = g.constant("embeddings.gamma", weights["encoder.embeddings.LayerNorm.weight"])
+    beta = g.constant("embeddings.beta", weights["encoder.embeddings.LayerNorm.bias"])
+    return g.add("LayerNormalization", [summed, gamma, beta], "embeddings", epsilon=1e-12, axis=-1)
+
+
+def _heads(g: _Graph, weights: Mapping[str, NDArray[np.float32]], x: str) -> None:
+    """Mean over the tokens and the heads on it, in float."""
+    mask = g.add("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
+    last, second = g.constant("last", np.array([2], np.int64)), g.constant("second", np.array([1], np.int64))
+    column = g.add("Unsqueeze", [mask, last], "mask_column")
+    total = g.add("ReduceSum", [g.add("Mul", [x, column], "masked"), second], "total", keepdims=0)
+    pooled = g.add("Div", [total, g.add("ReduceSum", [mask, second], "count", keepdims=1)], "pooled")
+    g.add("LpNormalization", [pooled], "vector", axis=-1, p=2)
+
+    def linear(value: str, parameter: str, out: str) -> str:
+        weight = g.constant(f"{parameter}.weight", weights[f"{parameter}.weight"].T)
+        bias = g.constant(f"{parameter}.bias", weights[f"{parameter}.bias"])
+        return g.add("Add", [g.add("MatMul", [value, weight], f"{out}.product"), bias], out)
+
+    linear(pooled, "label_head", "labels")
+    hidden = g.add("Gelu", [linear(pooled, "measure_head.1", "measure.wide")], "measure.gelu", domain=_MICROSOFT)
+    raw = linear(hidden, "measure_head.3", "measure.raw")
+    size = g.constant("signed_and_share", np.array([4, 1], np.int64))
+    g.nodes.append(helper.make_node("Split", [raw, size], ["signed.raw", "share.raw"], axis=1))
+    signed = g.add("Tanh", ["signed.raw"], "signed")
+    share = g.add("Sigmoid", ["share.raw"], "share")
+    g.add("Concat", [signed, share], "means", axis=1)
+    positive = g.add("Softplus", [linear(pooled, "spread_head", "spread.raw")], "spread.positive")
+    g.add("Add", [positive, g.constant("least", np.float32(0.01))], "spreads")
+
+
+def save_graph(model: onnx.ModelProto, path: Path) -> None:
+    """Write the model as one file."""
+    path.write_bytes(model.SerializeToString())

@@ -1,0 +1,234 @@
+"""The text reader: segments of text to estimates."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from affectome.affect import forms_of_words, list_taxonomies, load_taxonomy
+from affectome.affect.space import AffectSpace, Anchors, sigmoid
+from affectome.errors import InputError, UsageError
+from affectome.media import is_english
+from affectome.perceive.cleaning import clean
+from affectome.perceive.encoder import Encoded, TextEncoder
+from affectome.perceive.estimates import ABSTAINED, FAILED, SCORED, estimates_schema
+
+if TYPE_CHECKING:
+    from affectome.models import Bundle
+
+Array = NDArray[np.float32]
+
+MAX_CHARACTERS = 100_000
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+class Contribution(NamedTuple):
+    """How much a word moved a label's probability: probability with the word minus probability without it."""
+
+    word: str
+    start: int
+    end: int
+    change: float
+
+
+class TextReader:
+    """Reads fine-grained affect in English text.
+
+    Args:
+        bundle: A text bundle.
+        taxonomy: Id of a taxonomy; ignored when ``labels`` are given.
+        labels: Own words for feelings; any list of words is a vocabulary.
+        multi_label: Whether several labels may be present at once. By default the taxonomy decides; own labels exclude
+            each other.
+        threads: Processor threads.
+
+    Raises:
+        UsageError: The taxonomy is not known, or a label is empty or given twice.
+        ModelError: The bundle cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        taxonomy: str = "goemotions28",
+        *,
+        labels: Sequence[str] = (),
+        multi_label: bool | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.card = bundle.card
+        self.model = bundle.card.versioned_id
+        self._encoder = TextEncoder(bundle.session(threads=threads), bundle.tokenizer())
+        self._readout = json.loads(bundle.file("readout.json").read_text(encoding="utf-8"))
+        self.space = AffectSpace(
+            self._encoder.vectors,
+            bundle.arrays("space.safetensors")["background"],
+            sharpness=self._readout["sharpness"],
+            presence=tuple(self._readout["presence"]),
+        )
+        self._anchors: Anchors | None = None
+        self.thresholds: dict[str, float] = {}
+        if labels:
+            self.labels, self.taxonomy = _checked(labels), "custom"
+            self.exclusive = not multi_label
+            self._anchors = self.space.anchors(forms_of_words(self.labels))
+            return
+        chosen = load_taxonomy(taxonomy)
+        if chosen.kind != "category":
+            raise UsageError(
+                f"{taxonomy!r} lists no feelings but {chosen.kind}s.",
+                code="not_categories",
+                value=taxonomy,
+                allowed=list_taxonomies(),
+            )
+        self.labels, self.taxonomy = chosen.labels, chosen.id
+        self.exclusive = chosen.exclusive if multi_label is None else not multi_label
+        if chosen.id == self._readout["taxonomy"] and not self.exclusive:
+            self.thresholds = dict(zip(self.labels, self._readout["thresholds"], strict=True))
+        else:
+            self._anchors = self.space.anchors(chosen.forms())
+
+    def perceive(self, segments: pl.DataFrame) -> pl.DataFrame:
+        """Estimates for a table of segments: the same ids in the same order.
+
+        Never raises for one bad segment. A segment that carries a reading error fails with it; a blank one, one without
+        a word and one that is clearly not English are abstained from; texts above 100,000 characters fail, since an
+        average over a book says nothing (cut them into sentences).
+        """
+        outcome = [
+            self._admit(text, error) for text, error in zip(segments["text"], segments["error"], strict=True)
+        ]
+        return self._table(segments, outcome)
+
+    __call__ = perceive
+
+    def failed(self, segments: pl.DataFrame, code: str) -> pl.DataFrame:
+        """The same table with every segment failed with one code."""
+        return self._table(segments, [(FAILED, code)] * len(segments))
+
+    def probabilities(self, texts: Sequence[str]) -> Array:
+        """Probabilities (n, labels) of non-blank texts."""
+        return self._probabilities(self._encoder.encode(texts))
+
+    def explain(self, text: str, label: str | None = None) -> list[Contribution]:
+        """Which words moved a label's probability, by leaving each out in turn.
+
+        Args:
+            text: One text.
+            label: The label; by default the most probable one.
+
+        Returns:
+            One contribution a word, in the order of the text.
+
+        Raises:
+            UsageError: The label is not one of the reader's.
+            InputError: The text holds no word.
+        """
+        words = list(re.finditer(r"\S+", text))
+        if not words:
+            raise InputError("There is no word in the text.", code="empty", value=text)
+        shorter = [text[: word.start()] + text[word.end() :] for word in words]
+        whole, *without = self.probabilities([text, *(rest if rest.strip() else "." for rest in shorter)])
+        if label is not None and label not in self.labels:
+            raise UsageError(f"{label!r} is not a label here.", code="unknown_label", value=label, allowed=self.labels)
+        k = self.labels.index(label) if label else int(np.argmax(whole))
+        return [
+            Contribution(word.group(), word.start(), word.end(), float(whole[k] - rest[k]))
+            for word, rest in zip(words, without, strict=True)
+        ]
+
+    def _probabilities(self, encoded: Encoded) -> Array:
+        if self._anchors is None:
+            slope, intercept = (np.array(self._readout[key], np.float32) for key in ("slope", "intercept"))
+            return sigmoid(encoded.labels * slope + intercept)
+        read = self.space.choose if self.exclusive else self.space.presence
+        return read(encoded.vectors, self._anchors)
+
+    @staticmethod
+    def _admit(text: str | None, error: str) -> tuple[str, str]:
+        """Status and code of a segment before it is scored."""
+        if error:
+            return FAILED, error
+        if text is None or not text.strip():
+            return ABSTAINED, "empty"
+        if len(text) > MAX_CHARACTERS:
+            return FAILED, "too_long"
+        cleaned = clean(text)
+        if not _WORD.search(cleaned):
+            return ABSTAINED, "too_short"
+        if is_english(text) is False:
+            return ABSTAINED, "not_english"
+        return SCORED, ""
+
+    def _table(self, segments: pl.DataFrame, outcome: Sequence[tuple[str, str]]) -> pl.DataFrame:
+        schema = estimates_schema(self.labels, segments.schema["meta"])
+        status = pl.Series("status", [state for state, _ in outcome], pl.String)
+        kept = segments.select("id", "source", "start", "end", "speaker", "text", "meta").with_columns(
+            status,
+            pl.Series("error", [code for _, code in outcome], pl.String),
+            modality=pl.lit("text"),
+            model=pl.lit(self.model),
+            taxonomy=pl.lit(self.taxonomy),
+        )
+        rows = np.flatnonzero((status == SCORED).to_numpy())
+        measured = self._measure(segments["text"].gather(rows)) if len(rows) else {}
+        missing = pl.Series([None], dtype=pl.Null)
+        columns = [
+            missing.cast(schema[name]).new_from_index(0, len(segments)).alias(name)
+            if name not in measured
+            else _scatter(measured[name], rows, len(segments)).cast(schema[name]).alias(name)
+            for name in schema
+            if name not in kept.columns
+        ]
+        return kept.with_columns(columns).select(list(schema)).cast(dict(schema))
+
+    def _measure(self, texts: pl.Series) -> Mapping[str, pl.Series]:
+        """The measured columns of scorable texts; equal texts are read once."""
+        unique = texts.unique(maintain_order=True)
+        position = dict(zip(unique, range(len(unique)), strict=True))
+        encoded = self._encoder.encode(unique.to_list())
+        p = self._probabilities(encoded)
+        back = np.array([position[text] for text in texts], np.int64)
+        share = p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
+        entropy = -(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)
+        top = p.argmax(axis=1)
+        scale = np.array(self._readout["spread_scale"], np.float32)
+        spreads = np.clip(encoded.spreads * scale, 0, 1)
+        columns: dict[str, pl.Series] = {
+            "emotion": pl.DataFrame({label: p[back, k] for k, label in enumerate(self.labels)}).to_struct("emotion"),
+            "top": pl.Series([self.labels[k] for k in top[back]], dtype=pl.String),
+            "confidence": pl.Series(p.max(axis=1)[back]),
+            "entropy": pl.Series(entropy[back]),
+            "tone": pl.DataFrame(
+                {"sentiment": encoded.means[back, 3], "toxicity": encoded.means[back, 4]}
+            ).to_struct("tone"),
+        }
+        for k, name in enumerate(("valence", "arousal", "dominance")):
+            columns[name] = pl.Series(encoded.means[back, k])
+            columns[f"{name}_sd"] = pl.Series(spreads[back, k])
+        return columns
+
+
+def _scatter(values: pl.Series, rows: NDArray[np.int64], n: int) -> pl.Series:
+    """Values at their rows, null elsewhere."""
+    if len(values) == n:
+        return values
+    index = np.full(n, -1, np.int64)
+    index[rows] = np.arange(len(rows))
+    return values.gather(pl.Series(index).replace(-1, None))
+
+
+def _checked(labels: Sequence[str]) -> tuple[str, ...]:
+    cleaned = tuple(label.strip() for label in labels)
+    for label in cleaned:
+        if not label or cleaned.count(label) > 1:
+            raise UsageError(
+                f"The label {label!r} is empty or given twice.", code="bad_label", value=label, next_step="Give each once."
+            )
+    return cleaned
