@@ -25,7 +25,11 @@ def main() -> None:
             subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - started)
         kept = sorted(seconds[1:])  # the first run fills the caches
-        result[name] = {"median": round(statistics.median(kept), 3), "least": round(kept[0], 3), "most": round(kept[-1], 3)}
+        result[name] = {
+            "median": round(statistics.median(kept), 3),
+            "least": round(kept[0], 3),
+            "most": round(kept[-1], 3),
+        }
         print(name, result[name])
     Path(__file__).with_name("results").joinpath("startup.json").write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,6 +1,6 @@
 """How well the shipped text reader reads, beside baselines and the control that should fail.
 
-Run: python benchmarks/text_accuracy.py --data DIR [--model ID] [--out benchmarks/results/text_accuracy.json]
+Run: python benchmarks/text_accuracy.py --data DIR [--checkpoint FILE]
 
 Test rows are read here and nowhere else. Thresholds of every system on GoEmotions come from its development rows; the
 open-vocabulary sets have no part in training or in any choice.
@@ -8,7 +8,6 @@ open-vocabulary sets have no part in training or in any choice.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import functools
 import gzip
@@ -17,6 +16,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -29,6 +29,8 @@ from affectome.api import ReaderOptions
 from affectome.evaluate import bootstrap, choose_thresholds, ece, f1, hit_at_k, multilabel_f1, pearson
 from affectome.learn import load_corpus
 from affectome.perceive import TextReader
+from affectome.perceive.encoder import TextEncoder
+from arguments import RESULTS, base_folder, parser
 
 SEED = 0
 
@@ -52,7 +54,31 @@ def rotated(anchors: Anchors) -> Anchors:
     return Anchors(anchors.labels, np.roll(anchors.vectors, 1, axis=0))
 
 
-def goemotions(results: Results, reader: TextReader, data: Path) -> None:
+def float_encoder(checkpoint: Path, base: Path, reader: TextReader) -> TextEncoder:
+    """The trained model before its weights became integers."""
+    import onnxruntime
+    from safetensors.torch import load_file
+
+    from affectome.learn.onnx_graph import build_graph
+    from affectome.learn.text_model import TextAffectModel
+
+    model = TextAffectModel(base, reader.labels).eval()
+    trained = {k.removeprefix("average/"): v for k, v in load_file(checkpoint).items() if k.startswith("average/")}
+    model.load_state_dict(trained, strict=False)
+    weights = {name: value.numpy() for name, value in model.state_dict().items()}
+    config = model.encoder.config
+    graph = build_graph(
+        weights,
+        layers=config.num_hidden_layers,
+        heads=config.num_attention_heads,
+        ranges={},
+        quantize_embeddings=False,
+    )
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return TextEncoder(session, reader._encoder._tokenizer)
+
+
+def goemotions(results: Results, reader: TextReader, floats: TextEncoder | None, data: Path) -> None:
     corpus = load_corpus("goemotions", data)
     train, dev, test = (corpus.part(part) for part in ("train", "dev", "test"))
     tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
@@ -75,6 +101,10 @@ def goemotions(results: Results, reader: TextReader, data: Path) -> None:
         "text-en, open vocabulary": tuple(positions(anchors, part) for part in ("dev", "test")),
         "text-en": (direct("dev"), direct("test")),
     }
+    if floats:
+        systems["text-en, float weights"] = tuple(
+            reader._probabilities(floats.encode(part.texts)) for part in (dev, test)
+        )
     for name, (on_dev, on_test) in systems.items():
         smoothing = 10.0 if name.startswith("text-en") else 0.0
         chosen = choose_thresholds(dev_truth=dev.targets, dev_probability=on_dev, smoothing=smoothing).values
@@ -110,13 +140,18 @@ def vader_compound(texts: list[str]) -> Any:
     return np.array([analyzer.polarity_scores(text)["compound"] for text in texts])
 
 
+def situation_rows(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
 def open_vocabulary(results: Results, reader: TextReader, base: Callable[[list[str]], Any], data: Path) -> None:
     ed = load_taxonomy("ed32")
     names = json.loads((data / "empatheticdialogues/label_names.json").read_text())["situations (JointMatch ids 1-32)"]
     rows = [
         row
         for part in ("dev", "test")
-        for row in csv.DictReader(gzip.open(data / f"empatheticdialogues/situations_{part}.csv.gz", "rt"))
+        for row in situation_rows(data / f"empatheticdialogues/situations_{part}.csv.gz")
     ]
     truth = np.array([ed.labels.index(names[row["label"]]) for row in rows])
     choices(results, "EmpatheticDialogues situations", reader, base, ed, [row["content"] for row in rows], truth)
@@ -153,9 +188,9 @@ def choices(
 
 def headlines(results: Results, reader: TextReader, base: Any, data: Path) -> None:
     root = data / "semeval2007_affective_text"
-    import xml.etree.ElementTree as ElementTree
-
-    items = {node.attrib["id"]: node.text or "" for node in ElementTree.parse(root / "affectivetext_test.xml").getroot()}
+    items = {
+        node.attrib["id"]: node.text or "" for node in ElementTree.parse(root / "affectivetext_test.xml").getroot()
+    }
     raters = [
         {row.split()[0]: np.array(row.split()[1:7], float) for row in path.read_text().splitlines()}
         for path in sorted((root / "Annotations").glob("*.txt"))
@@ -216,7 +251,11 @@ def soft_and_hard(results: Results, vectors: Any, strength: Any) -> None:
     for name, values in kl.items():
         results.add("SemEval-2007, six raters", f"{name} labels", "KL", lambda values: values.mean(), values=values)
     results.add(
-        "SemEval-2007, six raters", "soft minus hard", "KL", lambda values: values.mean(), values=kl["soft"] - kl["hard"]
+        "SemEval-2007, six raters",
+        "soft minus hard",
+        "KL",
+        lambda values: values.mean(),
+        values=kl["soft"] - kl["hard"],
     )
 
 
@@ -234,7 +273,9 @@ def untrained(base: Path) -> Callable[[list[str]], Any]:
         with torch.no_grad():
             for start in range(0, len(order), 64):
                 rows = order[start : start + 64]
-                batch = tokenizer([texts[i] for i in rows], padding=True, truncation=True, max_length=96, return_tensors="pt")
+                batch = tokenizer(
+                    [texts[i] for i in rows], padding=True, truncation=True, max_length=96, return_tensors="pt"
+                )
                 mask = batch["attention_mask"].unsqueeze(-1)
                 pooled = (model(**batch).last_hidden_state * mask).sum(1) / mask.sum(1)
                 out[rows] = torch.nn.functional.normalize(pooled, dim=1).numpy()
@@ -244,16 +285,19 @@ def untrained(base: Path) -> Callable[[list[str]], Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2, as `models pull` brings it")
-    parser.add_argument("--model", default=None)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/text_accuracy.json")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--model")
+    options.add_argument(
+        "--checkpoint", type=Path, help="checkpoint of the last stage, to measure the loss by integers"
+    )
+    options.add_argument("--out", type=Path, default=RESULTS / "text_accuracy.json")
+    arguments = options.parse_args()
+    arguments.base = base_folder(arguments.base)
     reader = ReaderOptions(model=arguments.model).open(threads=2)
     results = Results()
     base = untrained(arguments.base)
-    goemotions(results, reader, arguments.data)
+    floats = float_encoder(arguments.checkpoint, arguments.base, reader) if arguments.checkpoint else None
+    goemotions(results, reader, floats, arguments.data)
     emobank(results, reader, arguments.data)
     open_vocabulary(results, reader, base, arguments.data)
     headlines(results, reader, base, arguments.data)

@@ -1,6 +1,6 @@
 """Texts a second and memory of `affectome analyze`, beside a plain PyTorch pipeline with the same weights.
 
-Run: python benchmarks/throughput.py --data DIR --base DIR [--checkpoint FILE] [--rows 100000] [--long-rows 1000000]
+Run: python benchmarks/throughput.py --data DIR [--checkpoint FILE] [--long-rows 1000000]
 
 Both read the same posts in the same order in one run of this program; the PyTorch loop, which is slow, reads a random
 sample of them. Its model is the trained encoder in float with a linear layer, run by `transformers.pipeline` with
@@ -9,7 +9,6 @@ batches of 16, as its documentation shows.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import os
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from affectome.learn import load_corpus
+from arguments import RESULTS, base_folder, parser
 
 
 def posts(data: Path, rows: int) -> list[str]:
@@ -84,9 +84,13 @@ def analyze(table: Path, workers: int) -> dict[str, Any]:
     memory.done = True
     seconds = time.perf_counter() - started
     shutil.rmtree(out)
-    rate = round(record["rows"] / seconds, 1)
-    mib = round(memory.peak / 2**20)
-    return {"rows": record["rows"], "workers": workers, "seconds": round(seconds, 1), "texts_per_second": rate, "peak_mib": mib}
+    return {
+        "rows": record["rows"],
+        "workers": workers,
+        "seconds": round(seconds, 1),
+        "texts_per_second": round(record["rows"] / seconds, 1),
+        "peak_mib": round(memory.peak / 2**20),
+    }
 
 
 def plain_pipeline(base: Path, checkpoint: Path | None, texts: list[str]) -> dict[str, Any]:
@@ -98,9 +102,12 @@ def plain_pipeline(base: Path, checkpoint: Path | None, texts: list[str]) -> dic
     if checkpoint:
         from safetensors.torch import load_file
 
-        weights = {k.removeprefix("average/encoder."): v for k, v in load_file(checkpoint).items() if "average/encoder." in k}
-        model.bert.load_state_dict(weights, strict=False)
-    classify = pipeline("text-classification", model=model, tokenizer=AutoTokenizer.from_pretrained(base), device="cpu")
+        prefix = "average/encoder."
+        stored = load_file(checkpoint)
+        trained = {name.removeprefix(prefix): value for name, value in stored.items() if name.startswith(prefix)}
+        model.bert.load_state_dict(trained, strict=False)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
     started = time.perf_counter()
     for _ in classify((text for text in texts), batch_size=16, top_k=None, truncation=True):
         pass
@@ -109,15 +116,13 @@ def plain_pipeline(base: Path, checkpoint: Path | None, texts: list[str]) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--base", type=Path, required=True)
-    parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--long-rows", type=int, default=0)
-    parser.add_argument("--sample", type=int, default=4000)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/throughput.json")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--checkpoint", type=Path, help="checkpoint with the trained float weights")
+    options.add_argument("--rows", type=int, default=100_000)
+    options.add_argument("--long-rows", type=int, default=0)
+    options.add_argument("--sample", type=int, default=4000)
+    options.add_argument("--out", type=Path, default=RESULTS / "throughput.json")
+    arguments = options.parse_args()
     texts = posts(arguments.data, max(arguments.rows, arguments.long_rows))
     result: dict[str, Any] = {"machine": f"{os.cpu_count()} processors, {platform.machine()}", "analyze": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +132,9 @@ def main() -> None:
             result["analyze"].append(analyze(table, workers=2))
             print(result["analyze"][-1], flush=True)
     chosen = np.random.default_rng(1).permutation(arguments.rows)[: arguments.sample]
-    result["transformers_pipeline"] = plain_pipeline(arguments.base, arguments.checkpoint, [texts[i] for i in chosen])
+    result["transformers_pipeline"] = plain_pipeline(
+        base_folder(arguments.base), arguments.checkpoint, [texts[i] for i in chosen]
+    )
     ratio = result["analyze"][0]["texts_per_second"] / result["transformers_pipeline"]["texts_per_second"]
     result["ratio"] = round(ratio, 2)
     print(result["transformers_pipeline"], f"ratio {ratio:.2f}")
