@@ -1,0 +1,78 @@
+# Everything a checkout needs: `make demo` and `make test` work on a machine that has only make and Python 3.11 or newer.
+# Each install step leaves a stamp in .venv, so that a repeated call starts at once.
+
+VENV ?= .venv
+DEMO_OUT ?= demo-output
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format docs bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/core.stamp ## Analyse the example posts and dialogue, write a table and a report
+	$(BIN)/affectome analyze examples/posts.csv examples/dialogue.csv --out $(DEMO_OUT) --report --overwrite
+
+test: $(VENV)/train.stamp ## Run the whole test suite; fails below 90 % branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+check: $(VENV)/train.stamp ## Lint, types, import directions, locked requirements, generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house/test_requirements.py
+	$(BIN)/python docs/generate.py --check
+	$(SPHINX)
+
+format: $(VENV)/dev.stamp ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/dev.stamp ## Write the generated pages and build the documentation
+	$(BIN)/python docs/generate.py
+	$(SPHINX)
+	@echo "Documentation: docs/_build/html/index.html"
+
+bench: $(VENV)/train.stamp ## Run the benchmarks (minutes to an hour)
+	set -e; for benchmark in benchmarks/*.py; do $(BIN)/python "$$benchmark"; done
+
+lock: $(VENV)/dev.stamp ## Lock the requirements again after a change in pyproject.toml
+	$(LOCK) pyproject.toml -o requirements/core.txt
+	$(LOCK) --group build -c requirements/core.txt -o requirements/build.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/core.txt -c requirements/build.txt -o requirements/dev.txt
+	$(LOCK) requirements/train.in -c requirements/dev.txt -o requirements/train.txt
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) $(DEMO_OUT) docs/_build .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+# The first interpreter that runs and is new enough; an old one or a version manager's empty shim is passed over.
+$(VENV)/bin/python:
+	@for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        "$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+	            echo "$$python cannot create environments. On Debian: apt install python3-venv" >&2; exit 1; }; \
+	        echo "Creating $(VENV) with $$("$$python" --version)"; \
+	        exec "$$python" -m venv $(VENV); \
+	    fi; \
+	done; \
+	echo "Affectome needs Python 3.11 or newer. Install one, or name it: make demo PYTHON=/path/to/python3" >&2; exit 1
+
+$(VENV)/core.stamp: requirements/core.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements/core.txt -r requirements/build.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/core.stamp
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/train.stamp: requirements/train.txt requirements/torch.txt $(VENV)/dev.stamp
+	$(PIP) --require-hashes -r requirements/train.txt
+	$(PIP) -r requirements/torch.txt
+	@touch $@

@@ -1,0 +1,180 @@
+"""Write the pages that mirror the code: commands.md, taxonomies.md and error_codes.md.
+
+``python docs/generate.py`` writes them; with ``--check`` it compares and fails if one is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import affectome
+from affectome import errors
+from affectome.affect import Taxonomy, list_taxonomies, load_taxonomy
+from affectome.cli import app
+
+DOCS = Path(__file__).parent
+PACKAGE = Path(inspect.getfile(affectome)).parent
+NOTE = "<!-- Written by docs/generate.py from the code; `make docs` writes it again. -->\n\n"
+ERROR_TYPES = {
+    name: kind
+    for name, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, errors.AffectomeError) and kind is not errors.AffectomeError
+}
+
+
+def commands_page() -> str:
+    """Every command with its parameters, as the command line itself describes them."""
+    return NOTE + app.generate_docs(output_format="markdown", recursive=True).rstrip() + "\n"
+
+
+def taxonomies_page() -> str:
+    """Every taxonomy with its labels, glosses, groups and source."""
+    taxonomies = [load_taxonomy(taxonomy_id) for taxonomy_id in list_taxonomies(kind=None)]
+    overview = _table(
+        ("taxonomy", "title", "labels", "exclusive", "names"),
+        [
+            (f"[`{t.id}`](#{t.id})", t.title, str(len(t)), "yes" if t.exclusive else "no", t.kind.replace("-", " "))
+            for t in taxonomies
+        ],
+    )
+    intro = (
+        "The vocabularies that come with the package. If the labels of a taxonomy are *exclusive*, their\n"
+        "probabilities sum to 1; otherwise each label is present or absent by itself. `affectome taxonomy map`\n"
+        "carries a distribution from one to another.\n"
+    )
+    return NOTE + "\n".join(["# Taxonomies", "", intro, overview, *map(_taxonomy_section, taxonomies)])
+
+
+def _taxonomy_section(taxonomy: Taxonomy) -> str:
+    lines = [f"## {taxonomy.id}", "", f"{taxonomy.title}.", "", f"Source: {taxonomy.source}.", ""]
+    for scheme, groups in taxonomy.groups.items():
+        members = "; ".join(f"*{group}*: {', '.join(labels)}" for group, labels in groups.items())
+        lines += [f"Groups by {scheme}: {members}.", ""]
+    rows = [(label, taxonomy.glosses.get(label, ""), taxonomy.parents.get(label, "")) for label in taxonomy.labels]
+    if any(parent for _, _, parent in rows):
+        lines.append(_table(("label", "what it feels like", "a kind of"), rows))
+    else:
+        lines.append(_table(("label", "what it feels like"), [row[:2] for row in rows]))
+    return "\n".join(lines)
+
+
+class Raise(NamedTuple):
+    """One place in the code that makes an error: its code, type, room and sentence, with … for what varies."""
+
+    code: str
+    kind: str
+    room: str
+    sentence: str
+
+
+def error_codes_page() -> str:
+    """Exit codes of the commands and every error code, read from the source."""
+    exits = [("0", "", "done")]
+    exits += sorted((str(kind.exit_code), f"`{name}`", _first_line(kind)) for name, kind in ERROR_TYPES.items())
+    exits += [("1", "", "an error nobody foresaw; please report it"), ("130", "", "stopped from the keyboard")]
+    exits.sort(key=lambda row: int(row[0]))
+    by_code: dict[str, list[Raise]] = defaultdict(list)
+    for found in _raises():
+        by_code[found.code].append(found)
+    rows = [
+        (
+            f"`{code}`",
+            ", ".join(sorted({f"`{found.kind}`" for found in places if found.kind})),
+            ", ".join(sorted({found.room for found in places})),
+            " <br> ".join(sorted({found.sentence for found in places if found.sentence})),
+        )
+        for code, places in sorted(by_code.items())
+    ]
+    return NOTE + "\n".join(
+        [
+            "# Exit codes and error codes",
+            "",
+            "## Exit codes",
+            "",
+            _table(("exit code", "error", "what happened"), exits),
+            "## Error codes",
+            "",
+            "A `…` stands for what varies. Where storage fails the code names the cause, such as `disk_full`; those",
+            "and other codes that are chosen while running are not listed.",
+            "",
+            _table(("code", "error", "room", "says"), rows),
+        ]
+    )
+
+
+def _raises() -> Iterator[Raise]:
+    modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+    for path, module in modules.items():
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        makers = _error_makers(module)
+        for call in ast.walk(module):
+            if not isinstance(call, ast.Call):
+                continue
+            name = call.func.id if isinstance(call.func, ast.Name) else ""
+            given = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
+            sentences = call.args[:1]
+            if name in makers and len(call.args) > makers[name]:
+                given, sentences = [call.args[makers[name]]], []
+            choices = [(node.body, node.orelse) if isinstance(node, ast.IfExp) else (node,) for node in given]
+            for code in filter(None, (_sentence(node) for nodes in choices for node in nodes)):
+                yield Raise(code, name if name in ERROR_TYPES else "", room, "".join(map(_sentence, sentences)))
+
+
+def _error_makers(module: ast.Module) -> dict[str, int]:
+    """Functions of a module that return an error and take its code, each with the code's position."""
+    makers = {}
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef) and isinstance(node.returns, ast.Name) and node.returns.id in ERROR_TYPES:
+            names = [argument.arg for argument in node.args.args]
+            if "code" in names:
+                makers[node.name] = names.index("code")
+    return makers
+
+
+def _sentence(node: ast.expr) -> str:
+    """The text of a string literal, with … in place of what is filled in; empty for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_sentence(part) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return ""
+
+
+def _first_line(kind: type) -> str:
+    return (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")
+
+
+def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in (heading, ("---",) * len(heading), *rows)]
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+PAGES = {"commands.md": commands_page, "error_codes.md": error_codes_page, "taxonomies.md": taxonomies_page}
+
+
+def main() -> int:
+    """Write or compare the pages; the exit code is 1 if one is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args().check
+    stale = []
+    for name, page in PAGES.items():
+        path, text = DOCS / name, page()
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+    if stale:
+        print(f"Out of date: {', '.join(stale)}. Run: make docs", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
