@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from affectome.affect import load_taxonomy
 from affectome.errors import InputError, UsageError
 
 Kind = Literal["presence", "distribution", "measure"]
@@ -181,6 +182,26 @@ def _situations(folder: Path, name: str = "situations", sets: str = "first") -> 
     return Corpus(name, texts, columns, _one_hot(labels, columns), _fixed_split(len(texts)), "distribution")
 
 
+def _composed_presence(folder: Path) -> Corpus:
+    """Composed situations of the 28 GoEmotions labels, as presences.
+
+    Rated comments seldom show grief, pride or relief. A situation says that its own feeling is present and that feelings
+    of other families and neutrality are not; about its own family it says nothing.
+    """
+    goemotions = load_taxonomy("goemotions28")
+    situations = _situations(folder, sets="*")
+    labels = [situations.columns[k] for k in situations.targets.argmax(1)]
+    rows = [i for i, label in enumerate(labels) if label in goemotions.labels]
+    families = goemotions.groups["ekman"].values()
+    silent = {label: [other for family in families if label in family for other in family] for label in labels}
+    targets = np.zeros((len(rows), len(goemotions.labels)), np.float32)
+    for target, i in zip(targets, rows, strict=True):
+        target[[goemotions.index(other) for other in silent[labels[i]]]] = np.nan
+        target[goemotions.index(labels[i])] = 1
+    texts = [situations.texts[i] for i in rows]
+    return Corpus("composed_presence", texts, goemotions.labels, targets, situations.split[rows], "presence")
+
+
 def _composed_harmless(folder: Path) -> Corpus:
     """Composed situations of feelings that are not hostile, as examples without toxicity.
 
@@ -223,9 +244,10 @@ CORPORA: dict[str, Callable[[Path], Corpus]] = {
     "situations": _situations,
     "situations_all": functools.partial(_situations, name="situations_all", sets="*"),
     "composed_harmless": _composed_harmless,
+    "composed_presence": _composed_presence,
     "composed_posts": _composed_posts,
     "composed_headlines": _composed_headlines,
 }
 
-COMPOSED = frozenset({"situations", "situations_all", "composed_harmless", "composed_posts", "composed_headlines"})
+COMPOSED = frozenset({"situations", "situations_all", "composed_harmless", "composed_presence", "composed_posts", "composed_headlines"})
 """Corpora that come with the recipes rather than from a data folder."""

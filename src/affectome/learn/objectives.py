@@ -8,8 +8,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 
 def presence_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross-entropy of labels that may be present together; both (n, labels)."""
-    return binary_cross_entropy_with_logits(logits, targets)
+    """Mean binary cross-entropy of labels that may be present together; both (n, labels), NaN where nothing is known."""
+    known = ~torch.isnan(targets)
+    return binary_cross_entropy_with_logits(logits[known], targets[known])
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
