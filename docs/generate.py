@@ -1,4 +1,4 @@
-"""Write the pages that mirror the code: commands.md, taxonomies.md and error_codes.md.
+"""Write the pages that mirror the code and the results: commands, taxonomies, error_codes and figures.
 
 ``python docs/generate.py`` writes them; with ``--check`` it compares and fails if one is out of date.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+import json
 import sys
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import affectome
 from affectome import errors
@@ -20,6 +22,7 @@ from affectome.affect import Taxonomy, list_taxonomies, load_taxonomy
 from affectome.cli import app
 
 DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks/results"
 PACKAGE = Path(inspect.getfile(affectome)).parent
 NOTE = "<!-- Written by docs/generate.py from the code; `make docs` writes it again. -->\n\n"
 ERROR_TYPES = {
@@ -156,7 +159,93 @@ def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-PAGES = {"commands.md": commands_page, "error_codes.md": error_codes_page, "taxonomies.md": taxonomies_page}
+def figures_page() -> str:
+    """Aims beside what was measured, then every row of the committed results with the command that made it."""
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
+    aims = tomllib.loads((RESULTS.parent / "aims.toml").read_text(encoding="utf-8"))["aims"]
+    rows = []
+    for aim in aims:
+        value = _measured(aim, results)
+        wanted = f"≥ {aim['at_least']}" if "at_least" in aim else f"≤ {aim['at_most']}"
+        if value is None:
+            held = "not measured yet"
+        else:
+            held = "yes" if aim.get("at_least", value) <= value <= aim.get("at_most", value) else "**no**"
+        rows.append((aim["says"], wanted, "" if value is None else f"{value:.3f}".rstrip("0").rstrip("."), held))
+    parts = [
+        "# Figures",
+        "",
+        "Every figure comes from a committed result that a committed command wrote; intervals are 95 % bootstrap",
+        "intervals over test items. Trivial baselines stand first in each table, and so does the control that should",
+        "fail: the same reader with every label at the position of another one. The open-vocabulary sets have no text",
+        "in training; their label words do occur there, as words of the situations composed for this project.",
+        "",
+        "## Aims",
+        "",
+        _table(("what", "aim", "measured", "holds"), rows),
+    ]
+    if "text_accuracy" in results:
+        found = results["text_accuracy"]
+        parts += [
+            "## How well the text reader reads",
+            "",
+            f"Model `{found['model']}`, weights sha256 `{found['weights'][:16]}…`, seed {found['seed']},",
+            f"{found['machine']}.",
+            "Command: `python benchmarks/text_accuracy.py --data DIR --checkpoint FILE`. `--data` is a folder with the",
+            "corpora; thresholds come from development rows.",
+            "",
+            _table(
+                ("set", "reader", "metric", "value", "95 % interval", "n"),
+                [
+                    (
+                        row["set"],
+                        row["predictor"],
+                        row["metric"],
+                        f"{row['value']:.3f}",
+                        f"{row['low']:.3f} to {row['high']:.3f}",
+                        f"{row['n']:,}",
+                    )
+                    for row in found["results"]
+                ],
+            ),
+        ]
+    for name in sorted(set(results) - {"text_accuracy"}):
+        parts += [
+            f"## {name.replace('_', ' ').capitalize()}",
+            "",
+            f"Command: `python benchmarks/{name}.py`",
+            "",
+            "```json",
+            json.dumps(results[name], indent=1),
+            "```",
+            "",
+        ]
+    return NOTE + "\n".join(parts).rstrip() + "\n"
+
+
+def _measured(aim: dict[str, Any], results: dict[str, Any]) -> float | None:
+    """The value an aim speaks of, None if its result is not there."""
+    found = results.get(aim["result"])
+    if found is None:
+        return None
+    if "row" in aim:
+        keys = ("set", "predictor", "metric")
+        matching = [row for row in found["results"] if [row[key] for key in keys] == aim["row"]]
+        return float(matching[0][aim.get("end", "value")]) if matching else None
+    try:
+        for step in aim["at"]:
+            found = found[step]
+    except (KeyError, IndexError):
+        return None
+    return float(found)
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "error_codes.md": error_codes_page,
+    "figures.md": figures_page,
+    "taxonomies.md": taxonomies_page,
+}
 
 
 def main() -> int:
