@@ -75,7 +75,7 @@ def float_encoder(checkpoint: Path, base: Path, reader: TextReader) -> TextEncod
         quantize_embeddings=False,
     )
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    return TextEncoder(session, reader._encoder._tokenizer)
+    return TextEncoder(session, reader.encoder.tokenizer)
 
 
 def goemotions(results: Results, reader: TextReader, floats: TextEncoder | None, data: Path) -> None:
@@ -84,11 +84,11 @@ def goemotions(results: Results, reader: TextReader, floats: TextEncoder | None,
     tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     linear = OneVsRestClassifier(LogisticRegression(C=4, class_weight="balanced", solver="liblinear"), n_jobs=2)
     linear.fit(tfidf.fit_transform(train.texts), train.targets)
-    encoded = {part.split[0]: reader._encoder.encode(part.texts) for part in (dev, test)}
+    encoded = {part.split[0]: reader.encoder.encode(part.texts) for part in (dev, test)}
     anchors = reader.space.anchors(load_taxonomy("goemotions28").forms())
 
     def direct(part: str) -> Any:
-        return reader._probabilities(encoded[part])
+        return reader.read_out(encoded[part])
 
     def positions(where: Anchors, part: str) -> Any:
         return reader.space.presence(encoded[part].vectors, where)
@@ -103,7 +103,7 @@ def goemotions(results: Results, reader: TextReader, floats: TextEncoder | None,
     }
     if floats:
         systems["text-en, float weights"] = tuple(
-            reader._probabilities(floats.encode(part.texts)) for part in (dev, test)
+            reader.read_out(floats.encode(part.texts)) for part in (dev, test)
         )
     for name, (on_dev, on_test) in systems.items():
         smoothing = 10.0 if name.startswith("text-en") else 0.0
@@ -122,7 +122,7 @@ def emobank(results: Results, reader: TextReader, data: Path) -> None:
     ridge = Ridge(alpha=2.0).fit(tfidf.fit_transform(train.texts), train.targets)
     outputs = {
         "tf-idf, ridge": ridge.predict(tfidf.transform(test.texts)),
-        "text-en": reader._encoder.encode(test.texts).means[:, :3],
+        "text-en": reader.encoder.encode(test.texts).means[:, :3],
     }
     vader = vader_compound(test.texts)
     results.add("EmoBank test", "VADER", "r valence", pearson, truth=test.targets[:, 0], prediction=vader)
@@ -166,7 +166,7 @@ def choices(
     results: Results, data: str, reader: TextReader, base: Any, taxonomy: Any, texts: list[str], truth: Any
 ) -> None:
     k = len(taxonomy.labels)
-    vectors = reader._encoder.vectors(texts)
+    vectors = reader.encoder.vectors(texts)
     anchors = reader.space.anchors(taxonomy.forms())
     forms = [f"a feeling of {label}" for label in taxonomy.labels]
     most = np.zeros((len(texts), k))
@@ -201,7 +201,7 @@ def headlines(results: Results, reader: TextReader, base: Any, data: Path) -> No
     labels = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
     six = load_taxonomy("ekman6")
     forms = {label: six.forms()[label] for label in labels}
-    vectors = reader._encoder.vectors(texts)
+    vectors = reader.encoder.vectors(texts)
     anchors = reader.space.anchors(forms)
     mapped = map_labels("goemotions28", "ekman6").apply(reader.probabilities(texts))[0]
     systems = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import polars as pl
 
-from affectome.errors import InputError, UsageError
+from affectome.errors import UsageError
 from affectome.media import read_segments
 from affectome.models import default_model, find_model
 from affectome.perceive import TextReader
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
+from affectome.pipeline.storage import storage_errors, write_bytes
 from affectome.version import __version__
 
 MODALITIES = ("text",)
@@ -53,9 +55,7 @@ class ReaderOptions:
             if self.model
             else default_model("text-affect", commercial=self.commercial)
         )
-        return TextReader(
-            bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, threads=threads
-        )
+        return TextReader(bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, threads=threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +63,12 @@ class Reading:
     """What one text shows.
 
     Attributes:
-        text: The text as given.
+        text: The text as given, with a question mark for each lone surrogate.
         status: ``scored``, ``abstained`` or ``failed``.
         error: Code of an abstention or failure, empty otherwise.
         emotion: Probability of each label, the most probable first; empty unless scored.
-        present: Labels above their threshold; for labels that exclude each other the most probable one.
+        present: Labels that reach their threshold, 0.5 where none was chosen on labelled texts; for labels that exclude
+            each other the most probable one.
         dimensions: Valence, arousal and dominance with their standard deviations, in [-1, 1].
         tone: Sentiment in [-1, 1] and toxicity in [0, 1].
         confidence: Calibrated probability of the first label.
@@ -103,14 +104,14 @@ def read(text: str, options: ReaderOptions | None = None, *, reader: TextReader 
     """
     reader = reader or (options or ReaderOptions()).open(threads=2)
     row = reader.perceive(single_segment(text)).row(0, named=True)
-    emotion: dict[str, float] = row["emotion"] if row["status"] == "scored" else {}
+    emotion: dict[str, float] = row["emotion"] or {}
     dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
-    if reader.thresholds and emotion:
-        present = tuple(label for label in reader.labels if emotion[label] >= reader.thresholds[label])
+    if reader.exclusive:
+        present: tuple[str, ...] = (row["top"],) if emotion else ()
     else:
-        present = (row["top"],) if emotion else ()
+        present = tuple(label for label, p in emotion.items() if p >= reader.thresholds.get(label, 0.5))
     return Reading(
-        text=text,
+        text=row["text"],
         status=row["status"],
         error=row["error"],
         emotion=dict(sorted(emotion.items(), key=lambda item: -item[1])),
@@ -126,7 +127,10 @@ def read(text: str, options: ReaderOptions | None = None, *, reader: TextReader 
 
 def single_segment(text: str) -> pl.DataFrame:
     """A segment table with one text."""
-    meta = pl.Series("meta", [{"time": None, "group": None}], pl.Struct({"time": pl.Datetime("us"), "group": pl.String}))
+    text = text.encode(errors="replace").decode()
+    meta = pl.Series(
+        "meta", [{"time": None, "group": None}], pl.Struct({"time": pl.Datetime("us"), "group": pl.String})
+    )
     return pl.DataFrame({"id": ["text"], "source": ["argument"], "text": [text], "error": [""]}).with_columns(
         meta,
         start=pl.lit(None, pl.Float64),
@@ -198,9 +202,8 @@ def analyze(
             )
     reader, inputs, settings = reader or ReaderOptions(), inputs or InputOptions(), settings or RunSettings()
     chosen = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not chosen:
-        raise InputError("No file was given.", code="no_input", next_step="Give files, folders, or - for standard input.")
     out = Path(out)
+    _keep_apart(out, chosen)
     loaded = reader.open()  # before anything is written: a wrong label or model should not leave a folder behind
     source = read_segments(
         chosen,
@@ -214,8 +217,9 @@ def analyze(
     )
     identity = {
         "model": loaded.model,
+        "model_sha256": loaded.sha256,
         "taxonomy": loaded.taxonomy,
-        "labels": json.dumps(loaded.labels),
+        "labels": ", ".join(reader.labels),
         "exclusive": str(loaded.exclusive),
         "affectome": __version__,
     }
@@ -229,24 +233,53 @@ def analyze(
         "command": command,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 3),
-        "inputs": [str(path) for path in source.files],
+        "inputs": [entry.source if entry.source == "stdin" else str(entry.path) for entry in source.entries],
         "problems": [
             {"path": str(problem.path), "code": problem.code, "message": problem.message} for problem in source.problems
         ],
         "model": loaded.model,
+        "model_sha256": loaded.sha256,
         "taxonomy": loaded.taxonomy,
         "labels": list(loaded.labels),
         "exclusive": loaded.exclusive,
         "thresholds": loaded.thresholds,
         "workers": settings.workers,
         "fingerprint": source.fingerprint,
-        **{key: value for key, value in result.as_dict().items() if key != "seconds"},
+        **{key: value for key, value in result.as_dict().items() if key not in ("seconds", "already_complete")},
     }
-    partial = out / "run.json.partial"
-    partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(out / "run.json")
-    if report:
-        from affectome.report import write_report
+    page = out / "report.html"
+    finished = _recorded(out / "run.json", record) if result.already_complete else None
+    if finished is None or not page.exists():
+        if report:
+            from affectome.report import write_report
 
-        write_report(result.estimates, record, out / "report.html", card=loaded.card.as_dict())
+            write_report(result.estimates, finished or record, page, card=loaded.card.as_dict())
+        else:
+            page.unlink(missing_ok=True)  # it would show another run
+    if finished is None:  # the record comes last: where it is, everything is
+        with storage_errors(out):
+            content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+            write_bytes(out / "run.json", content.encode(errors="replace"))
     return result
+
+
+def _keep_apart(out: Path, paths: Sequence[str | Path]) -> None:
+    """Refuse an output folder inside an input folder: the next call would read what this one wrote."""
+    for path in paths:
+        if os.path.isdir(path) and out.resolve().is_relative_to(Path(path).resolve()):  # noqa: PTH112 - never raises
+            raise UsageError(
+                f"The output folder {str(out)!r} is inside the input folder {str(path)!r}.",
+                code="out_inside_input",
+                value=out,
+                next_step="Choose an output folder outside of what is read.",
+            )
+
+
+def _recorded(path: Path, record: dict[str, object]) -> dict[str, object] | None:
+    """The record that an earlier call left of the very run, None if there is none."""
+    try:
+        earlier: dict[str, object] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    same = ("affectome", "model_sha256", "taxonomy", "labels", "exclusive", "fingerprint", "estimates")
+    return earlier if all(earlier.get(key) == record[key] for key in same) else None

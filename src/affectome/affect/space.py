@@ -1,8 +1,8 @@
 """The affect space: one set of unit vectors for texts, voices, faces and words for feelings.
 
-An encoder places an observation on the unit sphere. A word for a feeling is placed by encoding the word, its synonyms and
-its gloss: its *anchor*. What an observation shows is then read from its position relative to the anchors, so any list of
-words is a vocabulary and needs no training.
+An encoder places an observation on the unit sphere. A word for a feeling is placed by encoding the word, its synonyms
+and its gloss: its *anchor*. What an observation shows is then read from its position relative to the anchors, so any
+list of words is a vocabulary and needs no training.
 """
 
 from __future__ import annotations
@@ -93,15 +93,18 @@ class AffectSpace:
 
 def unit(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1."""
-    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    scaled: Vectors = (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return scaled
 
 
 def softmax(logits: Vectors) -> Vectors:
     """Softmax over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    shares: Vectors = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def sigmoid(logits: Vectors) -> Vectors:
     """Logistic function, without overflow."""
-    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+    shares: Vectors = (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+    return shares

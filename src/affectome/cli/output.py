@@ -10,19 +10,36 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from affectome.errors import AffectomeError
+from affectome.errors import AffectomeError, UsageError
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
 def at_commas(words: Sequence[str]) -> tuple[str, ...]:
-    """Words of an option that may be repeated and may hold several words with commas between them."""
-    return tuple(part.strip() for word in words for part in word.split(",") if part.strip())
+    """Words of an option that may be repeated and may hold several words with commas between them.
+
+    Raises:
+        UsageError: The option was given but holds no word.
+    """
+    parts = tuple(part.strip() for word in words for part in word.split(",") if part.strip())
+    if words and not parts:
+        raise UsageError(
+            f"{','.join(words)!r} holds no word.",
+            code="empty_list",
+            value=",".join(words),
+            next_step="Give words with commas between them.",
+        )
+    return parts
+
+
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would end the process with code 1; `affectome.cli.main` knows better
 
 
 def console() -> Console:
     """The terminal."""
-    return Console(highlight=False)
+    return _Terminal(highlight=False)
 
 
 def print_json(value: object) -> None:

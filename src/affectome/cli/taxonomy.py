@@ -18,7 +18,7 @@ def list_all(*, json: bool = False) -> int:
         json: Print JSON.
     """
     rows = [
-        {"id": t.id, "labels": len(t), "exclusive": "yes" if t.exclusive else "no", "title": t.title}
+        {"id": t.id, "labels": len(t), "exclusive": "yes" if t.exclusive else "no", "kind": t.kind, "title": t.title}
         for t in map(load_taxonomy, list_taxonomies(kind=None))
     ]
     if json:
@@ -32,7 +32,7 @@ def list_all(*, json: bool = False) -> int:
 def show(taxonomy: str, /, *, json: bool = False) -> int:
     """Show the labels of a taxonomy with what they mean.
 
-    Examples:
+    For example:
 
         affectome taxonomy show emonet40
 
@@ -57,7 +57,7 @@ def show(taxonomy: str, /, *, json: bool = False) -> int:
 def map_between(source: str, target: str, /, *, json: bool = False) -> int:
     """Show where the labels of one taxonomy go in another, and what has no counterpart.
 
-    Examples:
+    For example:
 
         affectome taxonomy map goemotions28 ekman7
 

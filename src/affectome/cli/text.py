@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from affectome.api import Reading, ReaderOptions, read
+from affectome.api import ReaderOptions, Reading, read
 from affectome.cli.output import at_commas, bar, console, print_json
 from affectome.perceive import Contribution
 
@@ -17,26 +17,24 @@ _WHY = {
     "empty": "the text is empty",
     "too_short": "there is no word in it",
     "not_english": "it does not look like English, and this reader knows no other language",
-    "too_long": "it is longer than 100,000 characters; analyse it with --sentences",
+    "too_long": "it is longer than 100,000 characters; give it to affectome analyze with --sentences",
 }
 
 
 def text(
-    text: str,
+    text: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    reader: Annotated[ReaderOptions, Parameter(name="*")] = ReaderOptions(),  # noqa: B008
+    reader: Annotated[ReaderOptions, Parameter(name="*", negative_bool="no-")] = ReaderOptions(),  # noqa: B008
     why: bool = False,
     json: bool = False,
 ) -> int:
     """Read the affect of one text.
 
-    Examples:
+    For example:
 
         affectome text "I can't believe you did this for me"
-
         affectome text "We lost again." --labels hopeful,resigned,furious
-
         echo "What a day" | affectome text - --json
 
     Args:
@@ -45,7 +43,7 @@ def text(
         why: Also show which words moved the most probable label, by leaving each out.
         json: Print JSON.
     """
-    content = sys.stdin.read() if text == "-" else text
+    content = sys.stdin.buffer.read().decode(errors="replace").rstrip("\r\n") if text == "-" else text
     loaded = replace(reader, labels=at_commas(reader.labels)).open(threads=2)
     reading = read(content, reader=loaded)
     contributions = loaded.explain(content) if why and reading.status == "scored" else []

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from affectome.cli.output import console
 from affectome.errors import MissingExtraError, UsageError
+from affectome.learn import load_recipe
+from affectome.models import pull
 
 
 def train(
@@ -17,10 +19,9 @@ def train(
     A run that was interrupted goes on at its last checkpoint when the same command is given again. The bundle is in
     OUT/<id of the recipe>; use it with `--model OUT/<id>`.
 
-    Examples:
+    For example:
 
         affectome models pull minilm
-
         affectome train recipes/text.toml --data corpora/ --out trained/
 
     Args:
@@ -30,23 +31,24 @@ def train(
         base: Folder of the base model; by default where `affectome models pull` puts it.
         threads: Processor threads; by default all.
     """
-    folder = data or (Path(os.environ["AFFECTOME_DATA"]) if "AFFECTOME_DATA" in os.environ else None)
-    if folder is None:
+    folder = data or os.environ.get("AFFECTOME_DATA")
+    if not folder:
         raise UsageError(
             "Training needs the folder with the corpora.", code="missing_data", next_step="Give it with --data."
         )
+    if threads is not None and threads < 1:
+        raise UsageError("Training needs at least one thread.", code="bad_threads", value=threads)
+    plan = load_recipe(recipe)
     try:
         from affectome.learn.training import train_recipe
     except ModuleNotFoundError as missing:
         raise MissingExtraError.for_extra("train", missing.name or "torch") from None
-    from affectome.learn.recipe import load_recipe
-    from affectome.models import pull
 
     printed = console()
     bundle = train_recipe(
         recipe,
-        data=folder,
-        base=base or pull(load_recipe(recipe).base),
+        data=Path(folder),
+        base=base or pull(plan.base),
         out=out,
         threads=threads or os.cpu_count() or 1,
         report=lambda name, now: printed.print(

@@ -21,8 +21,8 @@ _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufe0e\ufe0f\ufeff")
 def clean(text: str) -> str:
     """Write a text in words the encoder knows.
 
-    Links become ``http``, handles ``@user``, HTML entities their characters, a letter repeated four times or more is kept
-    three times, and a pictograph becomes its Unicode name (Unicode Standard, chapter 4.8), without its skin tone.
+    Links become ``http``, handles ``@user``, HTML entities their characters, a character repeated four times or more is
+    kept three times, and a pictograph becomes its Unicode name (Unicode Standard, chapter 4.8), without its skin tone.
 
     Args:
         text: Any text.
@@ -48,6 +48,9 @@ def _in_words(match: re.Match[str]) -> str:
         return ""
     if character in "\u2018\u2019":
         return "'"
-    if unicodedata.category(character) != "So":
+    category = unicodedata.category(character)
+    if category == "Cs":  # half of a surrogate pair is no character, and no tokenizer takes it
+        return "\ufffd"
+    if category != "So":
         return character
     return f" {unicodedata.name(character, '').lower()} "

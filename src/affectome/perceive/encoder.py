@@ -50,9 +50,9 @@ class TextEncoder:
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: tokenizers.Tokenizer) -> None:
         self._session = session
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self.tokenizer = tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode n texts, none of them blank after cleaning."""
@@ -90,7 +90,7 @@ class TextEncoder:
         """Token ids of all windows and the text each belongs to."""
         windows: list[list[int]] = []
         owners: list[int] = []
-        for i, encoding in enumerate(self._tokenizer.encode_batch([clean(text) for text in texts])):
+        for i, encoding in enumerate(self.tokenizer.encode_batch([clean(text) for text in texts])):
             ids = encoding.ids
             if len(ids) <= WINDOW:
                 windows.append(ids)

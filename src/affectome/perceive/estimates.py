@@ -12,9 +12,9 @@ SCORED, ABSTAINED, FAILED = "scored", "abstained", "failed"
 def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None) -> pl.Schema:
     """Columns and types of an estimates table.
 
-    One row a segment and modality. ``start`` and ``end`` are seconds, or character offsets for text. ``emotion`` holds a
-    probability for each label and is never cut; valence, arousal and dominance and their standard deviations are in
-    [-1, 1]; ``entropy`` is in nats; everything measured is null unless ``status`` is ``scored``.
+    One row a segment and modality. ``start`` and ``end`` are seconds, or character offsets for text. ``emotion`` holds
+    a probability for each label and is never cut; valence, arousal and dominance are in [-1, 1], their standard
+    deviations in [0, 1]; ``entropy`` is in nats; everything measured is null unless ``status`` is ``scored``.
 
     Args:
         labels: Labels of the taxonomy, in its order.

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 MAX_CHARACTERS = 100_000
+MAX_EXPLAINED_WORDS = 500
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_PLACEHOLDER = re.compile(r"@user|\bhttp\b")  # what `clean` makes of handles and links
 
 
 class Contribution(NamedTuple):
@@ -64,10 +66,11 @@ class TextReader:
     ) -> None:
         self.card = bundle.card
         self.model = bundle.card.versioned_id
-        self._encoder = TextEncoder(bundle.session(threads=threads), bundle.tokenizer())
+        self.sha256 = bundle.sha256
+        self.encoder = TextEncoder(bundle.session(threads=threads), bundle.tokenizer())
         self._readout = json.loads(bundle.file("readout.json").read_text(encoding="utf-8"))
         self.space = AffectSpace(
-            self._encoder.vectors,
+            self.encoder.vectors,
             bundle.arrays("space.safetensors")["background"],
             sharpness=self._readout["sharpness"],
             presence=tuple(self._readout["presence"]),
@@ -101,9 +104,7 @@ class TextReader:
         a word and one that is clearly not English are abstained from; texts above 100,000 characters fail, since an
         average over a book says nothing (cut them into sentences).
         """
-        outcome = [
-            self._admit(text, error) for text, error in zip(segments["text"], segments["error"], strict=True)
-        ]
+        outcome = [self._admit(text, error) for text, error in zip(segments["text"], segments["error"], strict=True)]
         return self._table(segments, outcome)
 
     __call__ = perceive
@@ -114,7 +115,7 @@ class TextReader:
 
     def probabilities(self, texts: Sequence[str]) -> Array:
         """Probabilities (n, labels) of non-blank texts."""
-        return self._probabilities(self._encoder.encode(texts))
+        return self.read_out(self.encoder.encode(texts))
 
     def explain(self, text: str, label: str | None = None) -> list[Contribution]:
         """Which words moved a label's probability, by leaving each out in turn.
@@ -128,11 +129,18 @@ class TextReader:
 
         Raises:
             UsageError: The label is not one of the reader's.
-            InputError: The text holds no word.
+            InputError: The text holds no word, or more than 500: each costs one more reading of the whole text.
         """
         words = list(re.finditer(r"\S+", text))
         if not words:
             raise InputError("There is no word in the text.", code="empty", value=text)
+        if len(words) > MAX_EXPLAINED_WORDS:
+            raise InputError(
+                f"The text has {len(words):,} words, more than the {MAX_EXPLAINED_WORDS} that can be left out in turn.",
+                code="too_long",
+                value=len(words),
+                next_step="Explain a part of it.",
+            )
         shorter = [text[: word.start()] + text[word.end() :] for word in words]
         whole, *without = self.probabilities([text, *(rest if rest.strip() else "." for rest in shorter)])
         if label is not None and label not in self.labels:
@@ -143,7 +151,8 @@ class TextReader:
             for word, rest in zip(words, without, strict=True)
         ]
 
-    def _probabilities(self, encoded: Encoded) -> Array:
+    def read_out(self, encoded: Encoded) -> Array:
+        """Probabilities (n, labels) of texts that are encoded already."""
         if self._anchors is None:
             slope, intercept = (np.array(self._readout[key], np.float32) for key in ("slope", "intercept"))
             return sigmoid(encoded.labels * slope + intercept)
@@ -159,10 +168,9 @@ class TextReader:
             return ABSTAINED, "empty"
         if len(text) > MAX_CHARACTERS:
             return FAILED, "too_long"
-        cleaned = clean(text)
-        if not _WORD.search(cleaned):
+        if not _WORD.search(_PLACEHOLDER.sub("", clean(text))):
             return ABSTAINED, "too_short"
-        if is_english(text) is False:
+        if is_english(text.strip()) is False:
             return ABSTAINED, "not_english"
         return SCORED, ""
 
@@ -186,14 +194,14 @@ class TextReader:
             for name in schema
             if name not in kept.columns
         ]
-        return kept.with_columns(columns).select(list(schema)).cast(dict(schema))
+        return kept.with_columns(columns).select(list(schema)).cast(schema)
 
     def _measure(self, texts: pl.Series) -> Mapping[str, pl.Series]:
         """The measured columns of scorable texts; equal texts are read once."""
         unique = texts.unique(maintain_order=True)
         position = dict(zip(unique, range(len(unique)), strict=True))
-        encoded = self._encoder.encode(unique.to_list())
-        p = self._probabilities(encoded)
+        encoded = self.encoder.encode(unique.to_list())
+        p = self.read_out(encoded)
         back = np.array([position[text] for text in texts], np.int64)
         share = p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
         entropy = -(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)
@@ -205,9 +213,9 @@ class TextReader:
             "top": pl.Series([self.labels[k] for k in top[back]], dtype=pl.String),
             "confidence": pl.Series(p.max(axis=1)[back]),
             "entropy": pl.Series(entropy[back]),
-            "tone": pl.DataFrame(
-                {"sentiment": encoded.means[back, 3], "toxicity": encoded.means[back, 4]}
-            ).to_struct("tone"),
+            "tone": pl.DataFrame({"sentiment": encoded.means[back, 3], "toxicity": encoded.means[back, 4]}).to_struct(
+                "tone"
+            ),
         }
         for k, name in enumerate(("valence", "arousal", "dominance")):
             columns[name] = pl.Series(encoded.means[back, k])
@@ -229,6 +237,9 @@ def _checked(labels: Sequence[str]) -> tuple[str, ...]:
     for label in cleaned:
         if not label or cleaned.count(label) > 1:
             raise UsageError(
-                f"The label {label!r} is empty or given twice.", code="bad_label", value=label, next_step="Give each once."
+                f"The label {label!r} is empty or given twice.",
+                code="bad_label",
+                value=label,
+                next_step="Give each once.",
             )
     return cleaned
