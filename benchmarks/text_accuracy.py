@@ -102,9 +102,7 @@ def goemotions(results: Results, reader: TextReader, floats: TextEncoder | None,
         "text-en": (direct("dev"), direct("test")),
     }
     if floats:
-        systems["text-en, float weights"] = tuple(
-            reader.read_out(floats.encode(part.texts)) for part in (dev, test)
-        )
+        systems["text-en, float weights"] = tuple(reader.read_out(floats.encode(part.texts)) for part in (dev, test))
     for name, (on_dev, on_test) in systems.items():
         smoothing = 10.0 if name.startswith("text-en") else 0.0
         chosen = choose_thresholds(dev_truth=dev.targets, dev_probability=on_dev, smoothing=smoothing).values

@@ -2,9 +2,9 @@
 
 Run: python recipes/term_statistics.py
 
-Each term is read from the situations composed for it: the mean of the reader's estimates is the term's mean, their spread
-its standard deviation, widened by the reader's own uncertainty. Writes src/affectome/affect/data/terms_vad.csv. The
-estimates owe nothing to published word norms, which are not free to pass on; a test compares the two.
+Each term is read from the situations composed for it: the mean of the reader's estimates is the term's mean, their
+spread its standard deviation, widened by the reader's own uncertainty. Writes src/affectome/affect/data/terms_vad.csv.
+The estimates owe nothing to published word norms, which are not free to pass on; a test compares the two.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def test_several_labels_are_scored_beside_the_prior(affectome, table):
     assert result["texts"] == 6
     assert result["not_scored"] == {"empty": 1}
     rows = rows_by_name(result)
-    assert list(rows)[0] == ("prior", "macro F1")
+    assert next(iter(rows)) == ("prior", "macro F1")
     reader = rows[result["model"], "micro F1"]
     assert rows["prior", "micro F1"]["value"] < reader["value"]
     assert reader["low"] <= reader["value"] <= reader["high"]
