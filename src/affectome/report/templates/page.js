@@ -1,0 +1,46 @@
+// Turn each list of panels into tabs; without this script all panels stand below each other.
+for (const box of document.querySelectorAll("[data-tabs]")) {
+  const panels = [...box.querySelectorAll(":scope > [data-panel]")];
+  const list = document.createElement("div");
+  list.className = "tabs";
+  list.setAttribute("role", "tablist");
+  list.setAttribute("aria-label", box.dataset.tabs);
+
+  const show = (chosen) => {
+    tabs.forEach((tab, index) => {
+      tab.setAttribute("aria-selected", String(index === chosen));
+      tab.tabIndex = index === chosen ? 0 : -1;
+      panels[index].hidden = index !== chosen;
+    });
+  };
+
+  const tabs = panels.map((panel, index) => {
+    const title = panel.querySelector("h4");
+    const tab = document.createElement("button");
+    tab.type = "button";
+    tab.id = `${box.dataset.tabs.replace(/\W/g, "-")}-tab-${index}`;
+    panel.id = `${box.dataset.tabs.replace(/\W/g, "-")}-panel-${index}`;
+    tab.append(...[...title.childNodes].map((node) => node.cloneNode(true)));
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-controls", panel.id);
+    panel.setAttribute("role", "tabpanel");
+    panel.setAttribute("aria-labelledby", tab.id);
+    title.hidden = true;
+    tab.addEventListener("click", () => show(index));
+    return tab;
+  });
+
+  list.addEventListener("keydown", (event) => {
+    const now = tabs.indexOf(document.activeElement);
+    const next = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const chosen = (next + tabs.length) % tabs.length;
+    show(chosen);
+    tabs[chosen].focus();
+  });
+
+  list.append(...tabs);
+  box.prepend(list);
+  show(0);
+}
