@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -237,6 +237,9 @@ def analyze(
         "problems": [
             {"path": str(problem.path), "code": problem.code, "message": problem.message} for problem in source.problems
         ],
+        "columns": {role: name for role, name in asdict(source.entries[0].columns).items() if name and role != "keep"},
+        "encodings": {entry.source: entry.encoding for entry in source.entries if entry.encoding},
+        "notes": {entry.source: notes for entry in source.entries if (notes := dict(+entry.notes))},
         "model": loaded.model,
         "model_sha256": loaded.sha256,
         "taxonomy": loaded.taxonomy,

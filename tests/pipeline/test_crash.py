@@ -118,8 +118,8 @@ def test_killed_at_the_steps_of_finishing(tmp_path, clean):
     """The last steps one by one: joining, naming, noting the end, removing the parts."""
     stored = tmp_path / "stored"
     parts = (len(TEXTS) + 3) // 4
-    # Four steps write the manifest, and as many each part; the next one is the first of the end.
-    assert finished(stored, kill_at_step=4 * (1 + parts) + 1, seconds_a_row=0)[0] == -signal.SIGKILL
+    # One step clears the folder, four write the manifest, and as many each part; the next one is the first of the end.
+    assert finished(stored, kill_at_step=1 + 4 * (1 + parts) + 1, seconds_a_row=0)[0] == -signal.SIGKILL
     assert len(list((stored / ".parts").glob("*.arrow"))) == parts
     for step in range(1, 10):
         out = shutil.copytree(stored, tmp_path / str(step))

@@ -148,6 +148,7 @@ def test_estimates_that_were_changed_are_kept(tmp_path):
 def test_estimates_that_were_removed_are_made_again(tmp_path):
     finish(tmp_path).unlink()
     assert folder(tmp_path, model="other").open(overwrite=False) is None
+    assert {path.name for path in tmp_path.iterdir()} == {".parts"}
 
 
 def test_overwriting_discards_a_finished_run(tmp_path):

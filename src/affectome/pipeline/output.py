@@ -122,7 +122,9 @@ class OutputFolder:
                     next_step=_DISCARD,
                 )
             else:
-                self._remove_parts()  # parts without a manifest belong to nobody
+                # Parts without a manifest belong to nobody, nor does a note on estimates that are gone.
+                self._remove_parts()
+                self._complete.unlink(missing_ok=True)
                 self._parts.mkdir()
                 write_bytes(self._held, _json_bytes(self._manifest.as_dict()))
             for part in self._parts.glob("*.arrow"):
