@@ -82,7 +82,7 @@ def goemotions(results: Results, reader: TextReader, floats: TextEncoder | None,
     corpus = load_corpus("goemotions", data)
     train, dev, test = (corpus.part(part) for part in ("train", "dev", "test"))
     tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    linear = OneVsRestClassifier(LogisticRegression(C=4, class_weight="balanced", solver="liblinear"), n_jobs=2)
+    linear = OneVsRestClassifier(LogisticRegression(C=4, class_weight="balanced", solver="liblinear"))
     linear.fit(tfidf.fit_transform(train.texts), train.targets)
     encoded = {part.split[0]: reader.encoder.encode(part.texts) for part in (dev, test)}
     anchors = reader.space.anchors(load_taxonomy("goemotions28").forms())

@@ -81,3 +81,9 @@ def test_in_a_folder_a_missing_column_costs_that_file(tmp_path):
     source = read_segments([tmp_path], text_column="remark")
     assert pl.concat(source.shards()).height == 1
     assert [(problem.path.name, problem.code) for problem in source.problems] == [("other.csv", "missing_column")]
+
+
+def test_only_the_first_characters_are_sampled(tmp_path, monkeypatch):
+    monkeypatch.setattr("affectome.media.records.SAMPLE_CHARACTERS", 10)
+    source = source_of(tmp_path, "remark,other\nwell then so be it,1\nwell,words far below\n")
+    assert source.entries[0].columns.text == "remark"

@@ -9,7 +9,7 @@ import os
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectome.errors import AffectomeError
@@ -20,8 +20,8 @@ ENDINGS = [".csv", ".tsv", ".jsonl", ".txt", ".csv.gz", ".jsonl.gz", ".parquet",
 
 TOKENS = st.sampled_from(
     [b",", b";", b"\t", b"|", b'"', b'""', b"\n", b"\r", b"\r\n", b"\0", b"id", b"text", b"turns", b"speaker", b"{",
-     b"}", b"[", b"]", b":", b'"text":', b'"turns":', b"null", b"1e999", b"\\ud800", b"\xff\xfe", b"\xef\xbb\xbf", b"\xc3",
-     b"\xa9", "é😀語".encode(), b"ANNA: hi", b"a b", b" ", b"time", b"1/2/2024"]
+     b"}", b"[", b"]", b":", b'"text":', b'"turns":', b"null", b"1e999", b"\\ud800", b"\xff\xfe", b"\xef\xbb\xbf",
+     b"\xc3", b"\xa9", "é😀語".encode(), b"ANNA: hi", b"a b", b" ", b"time", b"1/2/2024"]
 )  # fmt: skip
 CONTENT = st.binary(max_size=300) | st.lists(TOKENS, max_size=60).map(b"".join)
 
@@ -39,8 +39,7 @@ def exhaust(path, **options):
     """Read everything twice; both passes agree."""
     try:
         source = read_segments([path], **options)
-    except AffectomeError as error:
-        assert error.code
+    except AffectomeError:
         return
     first, second = list(source.shards()), list(source.shards())
     assert all(one.equals(two) for one, two in zip(first, second, strict=True))
@@ -56,7 +55,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@settings(max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=RUNS)
 @given(content=CONTENT, sentences=st.booleans(), text_column=st.none() | st.just("text"))
 def test_random_bytes(folder, ending, content, sentences, text_column):
     path = folder / f"input{ending}"
@@ -65,7 +64,7 @@ def test_random_bytes(folder, ending, content, sentences, text_column):
 
 
 @pytest.mark.parametrize("ending", [".csv.gz", ".parquet"])
-@settings(max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=RUNS)
 @given(place=st.floats(0, 1), damage=st.binary(min_size=1, max_size=20), cut=st.booleans())
 def test_damaged_containers(folder, ending, place, damage, cut):
     content = PARQUET if ending == ".parquet" else gzip.compress(b"id,text\n" + b"1,some words here\n" * 50)

@@ -131,14 +131,29 @@ def test_the_fingerprint_depends_on_content_names_and_options(table):
     assert len(others) == 7
 
 
-def test_a_truncated_archive_ends_with_a_bad_row(tmp_path):
-    rows = "".join(f"{n},text number {n} {n * 7919 % 10007}\n" for n in range(20_000))
-    packed = gzip.compress(f"id,text\n{rows}".encode())
+@pytest.mark.parametrize(
+    ("rows", "harm"), [(20, "cut"), (20_000, "cut"), (20_000, "changed"), (20, "checksum"), (20_000, "checksum")]
+)
+def test_a_damaged_archive_ends_with_a_bad_row(tmp_path, rows, harm):
+    texts = [f"text number {number} {number * 7919 % 10007}" for number in range(rows)]
+    table = "id,text,date\n" + "".join(f"{number},{text},2024-01-02\n" for number, text in enumerate(texts))
+    packed = bytearray(gzip.compress(table.encode()))
+    third = len(packed) // 3
+    if harm == "cut":
+        del packed[-third:]
+    elif harm == "changed":
+        packed[-third:] = b"\xff" * third
+    else:
+        packed[-8:] = bytes(8)
     path = tmp_path / "posts.csv.gz"
-    path.write_bytes(packed[: len(packed) // 2])
-    (tmp_path / "good.txt").write_text("fine\n")
-    source = read_segments([tmp_path])
-    assert [path.name for path in source.files] == ["good.txt"]
+    path.write_bytes(packed)
+    source = read_segments([path])
+    frame = pl.concat(source.shards())
+    good = frame["error"].to_list().index("bad_row")
+    assert rows // 3 <= good <= rows
+    certain = rows // 3 if harm == "changed" else good  # changed bytes may unpack to other rows before they are noticed
+    assert frame["text"].to_list()[:certain] == texts[:certain]
+    assert frame["error"].to_list()[-1] == "bad_row"
     assert [problem.code for problem in source.problems] == ["unreadable"]
 
 
@@ -204,7 +219,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path, name):
     path = tmp_path / name
     row = json.dumps({"text": "a word or two " * 10}) if name.endswith("jsonl") else "a word or two " * 10
     peaks = []
-    for rows in (3_000, 9_000):
+    for rows in (8_000, 20_000):
         path.write_text("text\n" * name.endswith("csv") + f"{row}\n" * rows)
         found, peak = peak_memory(path, shard_rows=500)
         assert found == rows

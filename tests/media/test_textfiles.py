@@ -84,6 +84,14 @@ def test_bytes_no_detector_knows_are_still_text(tmp_path, monkeypatch):
     assert encoding_of(tmp_path, b"word " + b"\x81\x8d\x8f" * 5) == "cp1252"
 
 
+def test_a_mark_inside_the_file_is_no_byte_order_mark(tmp_path):
+    path = tmp_path / "posts.txt"
+    path.write_bytes(b"plain\n\xff\xfea\xffb\xffc\n")
+    frame = pl.concat(read_segments([path]).shards())
+    assert frame["text"].to_list()[0] == "plain"
+    assert frame.height == 2
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -7,6 +7,7 @@ from affectome.affect.mapping import Mapping, map_labels
 from affectome.affect.raters import Ceiling, Consensus, VoteTable
 from affectome.affect.scales import Scale, list_scales, load_scale
 from affectome.affect.taxonomy import Taxonomy, forms_of_words, list_taxonomies, load_taxonomy
+from affectome.affect.terms import load_term_gaussians
 
 __all__ = [
     "Ceiling",
@@ -26,5 +27,6 @@ __all__ = [
     "list_taxonomies",
     "load_scale",
     "load_taxonomy",
+    "load_term_gaussians",
     "map_labels",
 ]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -22,13 +24,15 @@ from tokenizers import Tokenizer
 
 from affectome.affect import list_taxonomies, load_taxonomy
 from affectome.affect.space import AffectSpace, sigmoid
+from affectome.errors import InputError, RunError
 from affectome.evaluate import choose_thresholds
 from affectome.learn.calibration import fit_platt, fit_presence, fit_sharpness, fit_spread_scale
 from affectome.learn.corpora import Corpus
 from affectome.learn.onnx_graph import Range, build_graph, save_graph
 from affectome.learn.recipe import Recipe
-from affectome.models import BaseModelSource, Card, FileEntry, TrainingData, write_card
-from affectome.perceive.encoder import Encoded, TextEncoder
+from affectome.models import BaseModelSource, Card, FileEntry, TrainingData, base_models, write_card
+from affectome.perceive.cleaning import clean
+from affectome.perceive.encoder import WINDOW, Encoded, TextEncoder
 
 if TYPE_CHECKING:
     import onnx
@@ -37,8 +41,68 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
+_DIMENSIONS = ("valence", "arousal", "dominance")
 _SAMPLE = 500  # training texts of each corpus for input ranges and the background
 _SMOOTHING = 10.0  # present texts with which the common threshold counts against a rare label's own
+
+
+class HeldOut(NamedTuple):
+    """Development rows on which the read-outs of a bundle are fitted.
+
+    Attributes:
+        taxonomy: Id of the taxonomy whose labels the direct head has.
+        labelled: Texts with those labels.
+        choice: Texts with one of many labels that exclude each other.
+        measured: Texts with valence, arousal and dominance.
+    """
+
+    taxonomy: str
+    labelled: Corpus
+    choice: Corpus
+    measured: Corpus
+
+
+def held_out(recipe: Recipe, corpora: Mapping[str, Corpus]) -> HeldOut:
+    """Find the development rows a bundle needs among the corpora of a recipe.
+
+    Raises:
+        InputError: A corpus for one of the read-outs is missing, or has no training or no development rows.
+    """
+    names = [source.corpus for source in recipe.sources]
+    labelled = corpora[recipe.labels_from]
+    taxonomy = next((name for name in list_taxonomies() if load_taxonomy(name).labels == labelled.columns), None)
+    if taxonomy is None or labelled.kind != "presence":
+        raise _unfit(recipe, f"the labels of {recipe.labels_from!r} are not those of a taxonomy, several to a text")
+    choice = next((corpora[name] for name in names if name.startswith("situations")), None)
+    measured = next((corpora[name] for name in names if corpora[name].columns == _DIMENSIONS), None)
+    if choice is None or measured is None:
+        lacking = "situations" if choice is None else "valence, arousal and dominance"
+        raise _unfit(recipe, f"no source gives {lacking}")
+    for corpus in (labelled, choice, measured):
+        if not {"train", "dev"} <= set(corpus.split):
+            raise _unfit(recipe, f"the corpus {corpus.name!r} has no rows to train on, or none to calibrate on")
+    return HeldOut(taxonomy, labelled.part("dev"), choice.part("dev"), measured.part("dev"))
+
+
+def _unfit(recipe: Recipe, reason: str) -> InputError:
+    return InputError(
+        f"No bundle can be made from the recipe {recipe.id!r}: {reason}.", code="bad_recipe", value=recipe.id
+    )
+
+
+def check_target(out: Path) -> None:
+    """Refuse a folder that a bundle must not replace.
+
+    Raises:
+        RunError: There is something at ``out`` and it is no bundle.
+    """
+    if out.exists() and not (out / "card.toml").is_file():
+        raise RunError(
+            f"{out} is there and is not a bundle, so it is not replaced.",
+            code="not_a_bundle",
+            value=out,
+            next_step="Choose another --out folder, or another id in the recipe.",
+        )
 
 
 def write_bundle(
@@ -46,40 +110,59 @@ def write_bundle(
 ) -> None:
     """Write a bundle folder. Everything is fitted on training and development rows; test rows are not touched.
 
+    The folder appears complete or not at all.
+
     Args:
         model: The trained model.
         recipe: The recipe it was trained by.
         corpora: The corpora by name.
         base: Folder of the base model, for tokenizer and provenance.
-        out: Folder of the bundle; replaced if it is there.
+        out: Folder of the bundle; a bundle that is there is replaced.
         threads: Processor threads.
+
+    Raises:
+        InputError: The corpora do not give what a bundle needs.
+        ModelError: The recipe's words do not make a valid card.
+        RunError: There is something else at ``out``.
     """
+    check_target(out)
+    card = draft_card(recipe, corpora, base)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # A neighbour of the target, so that the rename stays on one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        staged = Path(temporary) / out.name
+        staged.mkdir()
+        _write_files(model, recipe, corpora, base, staged, threads)
+        entries = {path.name: FileEntry.of(path) for path in sorted(staged.iterdir())}
+        write_card(staged / "card.toml", replace(card, files=entries))
+        if out.exists():
+            shutil.rmtree(out)
+        staged.rename(out)
+
+
+def _write_files(
+    model: TextAffectModel, recipe: Recipe, corpora: Mapping[str, Corpus], base: Path, out: Path, threads: int
+) -> None:
+    """Every file of a bundle but its card."""
     weights = {name: value.numpy() for name, value in model.state_dict().items()}
     config = model.encoder.config
-    shape = {"layers": int(config.num_hidden_layers), "heads": int(config.num_attention_heads)}
+    layers, heads = int(config.num_hidden_layers), int(config.num_attention_heads)
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     rng = np.random.default_rng(recipe.seed)
     sample = [
-        text
-        for source in recipe.sources
-        for text in _some(corpora[source.corpus].part("train").texts, _SAMPLE, rng)
+        text for source in recipe.sources for text in _some(corpora[source.corpus].part("train").texts, _SAMPLE, rng)
     ]
-    watched = build_graph(weights, **shape, ranges={}, observe=True, quantize_embeddings=False)
+    watched = build_graph(weights, layers=layers, heads=heads, ranges={}, observe=True, quantize_embeddings=False)
     ranges = observe_ranges(watched, tokenizer, sample, threads)
-    if out.exists():
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
-    save_graph(build_graph(weights, **shape, ranges=ranges), out / "model.onnx")
+    save_graph(build_graph(weights, layers=layers, heads=heads, ranges=ranges), out / "model.onnx")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.save(str(out / "tokenizer.json"))
     encoder = TextEncoder(_session((out / "model.onnx").read_bytes(), threads), tokenizer)
     background = encoder.vectors(sample).mean(axis=0)
     save_file({"background": background}, out / "space.safetensors")
-    readout = _fit_readout(encoder, recipe, corpora, background, float(weights["scale"]))
+    readout = _fit_readout(encoder, held_out(recipe, corpora), background, float(weights["scale"]))
     (out / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
-    entries = {path.name: FileEntry.of(path) for path in sorted(out.iterdir())}
-    write_card(out / "card.toml", _card(recipe, corpora, base, entries))
 
 
 def observe_ranges(
@@ -87,14 +170,15 @@ def observe_ranges(
 ) -> dict[str, Range]:
     """Input range of each product of a graph built with ``observe``, over some texts.
 
-    Padding never reaches the observations, since every text is run alone.
+    Padding never reaches the observations: every text is run alone.
     """
     session = _session(model.SerializeToString(), threads)
     values = dict(pair.split("=") for pair in session.get_modelmeta().custom_metadata_map["observed"].split())
     names = sorted(set(values.values()))
     low, high = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
-    tokenizer.enable_truncation(96)
-    for encoding in tokenizer.encode_batch(list(texts)):
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(WINDOW)
+    for encoding in tokenizer.encode_batch([clean(text) for text in texts]):
         ids = np.array([encoding.ids], np.int64)
         for name, array in zip(
             names, session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)}), strict=True
@@ -113,32 +197,25 @@ def _some(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[st
     return [texts[i] for i in rng.permutation(len(texts))[:count]]
 
 
-def _fit_readout(
-    encoder: TextEncoder, recipe: Recipe, corpora: Mapping[str, Corpus], background: Array, slope: float
-) -> dict[str, object]:
+def _fit_readout(encoder: TextEncoder, held: HeldOut, background: Array, slope: float) -> dict[str, object]:
     """Everything a reader needs beside the model, fitted on development rows."""
-    labelled = corpora[recipe.labels_from].part("dev")
+    labelled, choice = held.labelled, held.choice
     encoded = encoder.encode(labelled.texts)
     platt = fit_platt(encoded.labels, labelled.targets)
     p = sigmoid(encoded.labels * platt.slope + platt.intercept)
     thresholds = choose_thresholds(dev_truth=labelled.targets, dev_probability=p, smoothing=_SMOOTHING).values
-    taxonomy = next(
-        name for name in list_taxonomies() if load_taxonomy(name).labels == labelled.columns
-    )
     space = AffectSpace(encoder.vectors, background, sharpness=slope, presence=(slope, 0.0))
 
     def similarity(vectors: Array, labels: Sequence[str], forms: Mapping[str, Sequence[str]]) -> Array:
         return space.similarity(vectors, space.anchors({label: forms[label] for label in labels}))
 
-    forms = load_taxonomy(taxonomy).forms()
+    forms = load_taxonomy(held.taxonomy).forms()
     presence = fit_presence(similarity(encoded.vectors, labelled.columns, forms), labelled.targets)
-    choice = [corpora[s.corpus].part("dev") for s in recipe.sources if s.corpus.startswith("situations")][0]
     words = {label: (label,) for label in choice.columns}
     sharpness = fit_sharpness(similarity(encoder.vectors(choice.texts), choice.columns, words), choice.targets)
-    measured = corpora["emobank"].part("dev")
-    spread = _dimensions(encoder.encode(measured.texts), measured.targets)
+    spread = _dimensions(encoder.encode(held.measured.texts), held.measured.targets)
     return {
-        "taxonomy": taxonomy,
+        "taxonomy": held.taxonomy,
         "slope": platt.slope.tolist(),
         "intercept": platt.intercept.tolist(),
         "thresholds": [round(float(value), 6) for value in thresholds],
@@ -152,7 +229,29 @@ def _dimensions(encoded: Encoded, targets: Array) -> Array:
     return fit_spread_scale(encoded.means[:, :3], encoded.spreads, targets)
 
 
-def _card(recipe: Recipe, corpora: Mapping[str, Corpus], base: Path, entries: dict[str, FileEntry]) -> Card:
+def draft_card(recipe: Recipe, corpora: Mapping[str, Corpus], base: Path) -> Card:
+    """The card of a bundle before there is a bundle, so that a recipe that makes none is found early.
+
+    Args:
+        recipe: The recipe.
+        corpora: The corpora by name.
+        base: Folder of the base model.
+
+    Returns:
+        The card; the weights of the base stand in for its files.
+
+    Raises:
+        InputError: The recipe names a base model that is not known.
+        ModelError: The recipe's words do not make a valid card.
+    """
+    models = base_models()
+    if recipe.base not in models:
+        raise InputError(
+            f"There is no base model named {recipe.base!r}.",
+            code="bad_recipe",
+            value=recipe.base,
+            allowed=sorted(models),
+        )
     known = tomllib.loads(files("affectome.learn").joinpath("data/corpora.toml").read_text(encoding="utf-8"))
     data = tuple(
         TrainingData(
@@ -180,6 +279,6 @@ def _card(recipe: Recipe, corpora: Mapping[str, Corpus], base: Path, entries: di
         metrics=(),
         intended_use=recipe.card.intended_use,
         limits=recipe.card.limits,
-        files=entries,
-        base_model=BaseModelSource("all-MiniLM-L6-v2", "Apache-2.0", weights.sha256),
+        files={"model.safetensors": weights},
+        base_model=BaseModelSource(models[recipe.base].hub.repository, models[recipe.base].licence, weights.sha256),
     )

@@ -1,4 +1,4 @@
-"""Calibration of read-outs on held-out data. Needs the ``train`` extra (scikit-learn, scipy)."""
+"""Calibration of read-outs on held-out data. Needs the ``train`` extra (scipy)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_softmax
 
 Array = NDArray[np.float32]
 
@@ -25,8 +27,6 @@ def fit_platt(logits: Array, targets: Array, strength: float = 10.0) -> Platt:
         targets: 0 or 1 (n, labels).
         strength: Inverse strength of the pull of slopes toward 1, which keeps labels with few positives from drifting.
     """
-    from scipy.optimize import minimize
-
     slopes, intercepts = [], []
     for x, y in zip(logits.T.astype(np.float64), targets.T.astype(np.float64), strict=True):
 
@@ -42,14 +42,13 @@ def fit_platt(logits: Array, targets: Array, strength: float = 10.0) -> Platt:
 
 def fit_presence(similarity: Array, targets: Array) -> tuple[float, float]:
     """One slope and intercept for all labels together, so that they hold for labels never seen; arrays (n, labels)."""
-    fitted = fit_platt(similarity.reshape(-1, 1), targets.reshape(-1, 1))
+    # Over differences of cosines the slope is far from 1, so it must not be pulled there.
+    fitted = fit_platt(similarity.reshape(-1, 1), targets.reshape(-1, 1), strength=0)
     return float(fitted.slope[0]), float(fitted.intercept[0])
 
 
 def fit_sharpness(similarity: Array, targets: Array) -> float:
     """Factor on the similarities (n, k) in a softmax that gives the least cross-entropy with ``targets`` (n, k)."""
-    from scipy.optimize import minimize_scalar
-    from scipy.special import log_softmax
 
     def loss(logarithm: float) -> float:
         return float(-(targets * log_softmax(np.exp(logarithm) * similarity, axis=1)).sum(1).mean())
@@ -59,4 +58,4 @@ def fit_sharpness(similarity: Array, targets: Array) -> float:
 
 def fit_spread_scale(means: Array, spreads: Array, targets: Array) -> Array:
     """Factor on each predicted standard deviation that makes the standardised errors have variance 1; arrays (n, k)."""
-    return np.sqrt((((targets - means) / spreads) ** 2).mean(axis=0)).astype(np.float32)
+    return np.array(np.sqrt((((targets - means) / spreads) ** 2).mean(axis=0)), np.float32)

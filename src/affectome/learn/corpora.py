@@ -6,8 +6,11 @@ Each reader knows the published file layout of one corpus below a data folder an
 from __future__ import annotations
 
 import csv
+import errno
 import functools
 import gzip
+import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +33,8 @@ class Corpus:
         name: Identifier of the reader that made it.
         texts: n texts.
         columns: k target names: labels, or measures such as ``valence``.
-        targets: Array (n, k) of float32; NaN where a target is not known. For ``presence`` 1 means the label is present,
-            a ``distribution`` sums to 1 over the row, a ``measure`` is a number in [-1, 1] or [0, 1].
+        targets: Array (n, k) of float32. For ``presence`` 1 means the label is present and NaN that nothing is known
+            about it, a ``distribution`` sums to 1 over the row, a ``measure`` is a number in [-1, 1] or [0, 1].
         split: n strings, ``train``, ``dev`` or ``test``.
         kind: How ``targets`` are to be read.
     """
@@ -60,7 +63,7 @@ def load_corpus(name: str, folder: Path) -> Corpus:
 
     Raises:
         UsageError: The name is not known.
-        InputError: A file of the corpus is not below ``folder``.
+        InputError: A file of the corpus is not below ``folder``, or is damaged or in another layout.
     """
     if name not in CORPORA:
         raise UsageError(
@@ -68,13 +71,25 @@ def load_corpus(name: str, folder: Path) -> Corpus:
         )
     try:
         return CORPORA[name](folder)
-    except FileNotFoundError as missing:
+    except (FileNotFoundError, NotADirectoryError) as missing:
+        composed = name in COMPOSED
         raise InputError(
-            f"The corpus {name!r} needs {Path(missing.filename).name!r}, which is not below the data folder.",
+            f"The corpus {name!r} needs {Path(missing.filename).name!r}, which is not "
+            f"{'beside the recipe' if composed else 'below the data folder'}.",
             code="missing_corpus",
             value=missing.filename,
-            next_step="Give the folder that holds the corpora with --data or AFFECTOME_DATA.",
+            next_step="Keep the folder 'situations' beside the recipe."
+            if composed
+            else "Give the folder that holds the corpora with --data or AFFECTOME_DATA.",
         ) from None
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError, csv.Error) as reason:
+        # Whatever a file in another layout, or a damaged one, makes a reader trip over.
+        raise InputError(
+            f"A file of the corpus {name!r} is damaged or not in its published layout: {reason!r}.",
+            code="bad_corpus",
+            value=name,
+            next_step="Fetch the corpus again.",
+        ) from reason
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -84,8 +99,9 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _table(path: Path, delimiter: str = ",") -> list[dict[str, str]]:
-    quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
-    return list(csv.DictReader(_lines(path), delimiter=delimiter, quoting=quoting))
+    if delimiter == ",":
+        return list(csv.DictReader(_lines(path)))
+    return list(csv.DictReader(_lines(path), delimiter=delimiter, quoting=csv.QUOTE_NONE))
 
 
 def _fixed_split(n: int, seed: int = 0, dev_share: float = 0.1) -> NDArray[np.str_]:
@@ -118,9 +134,12 @@ def _goemotions(folder: Path) -> Corpus:
 def _emobank(folder: Path) -> Corpus:
     """EmoBank (Buechel and Hahn 2017), official split; ratings 1 to 5 become -1 to 1."""
     rows = [r for r in _table(folder / "emobank/corpus/emobank.csv.gz") if r["text"].strip()]
-    targets = (np.array([[float(r[c]) for c in "VAD"] for r in rows], np.float32) - 3) / 2
+    ratings = np.array([[float(r[c]) for c in "VAD"] for r in rows], np.float32)
+    targets = (ratings - np.float32(3)) / np.float32(2)
     columns = ("valence", "arousal", "dominance")
-    return Corpus("emobank", [r["text"] for r in rows], columns, targets, np.array([r["split"] for r in rows]), "measure")
+    return Corpus(
+        "emobank", [r["text"] for r in rows], columns, targets, np.array([r["split"] for r in rows]), "measure"
+    )
 
 
 _CROWDFLOWER = {
@@ -131,17 +150,21 @@ _CROWDFLOWER = {
 
 def _crowdflower(folder: Path) -> Corpus:
     """CrowdFlower tweets, 13 labels by one vote each; ``neutral`` and ``empty`` are mostly undecided and left out."""
-    rows = [r for r in _table(folder / "crowdflower_text_emotion/text_emotion.csv.gz") if r["sentiment"] in _CROWDFLOWER]
+    rows = [
+        r for r in _table(folder / "crowdflower_text_emotion/text_emotion.csv.gz") if r["sentiment"] in _CROWDFLOWER
+    ]
     columns = tuple(sorted(set(_CROWDFLOWER.values())))
     targets = _one_hot([_CROWDFLOWER[r["sentiment"]] for r in rows], columns)
-    return Corpus("crowdflower", [r["content"] for r in rows], columns, targets, _fixed_split(len(rows)), "distribution")
+    return Corpus(
+        "crowdflower", [r["content"] for r in rows], columns, targets, _fixed_split(len(rows)), "distribution"
+    )
 
 
 def _toxicity(folder: Path) -> Corpus:
     """Share of raters who call a post hateful, offensive or toxic, in [0, 1].
 
-    Davidson et al. 2017 (counts of hate, offensive and neither) and the toxic spans of Civil Comments (Pavlopoulos et al.
-    2022; share of workers who did not answer "not toxic").
+    Davidson et al. 2017 (counts of hate, offensive and neither) and the toxic spans of Civil Comments (Pavlopoulos et
+    al. 2022; share of workers who did not answer "not toxic").
     """
     texts, values = [], []
     for row in _table(folder / "davidson_hate_offensive/labeled_data.csv.gz"):
@@ -173,7 +196,11 @@ def _vader_ratings(folder: Path) -> Corpus:
 def _situations(folder: Path, name: str = "situations", sets: str = "first") -> Corpus:
     """Situations composed for this project, one feeling each: a folder a set, a file a label, one text a line."""
     texts, labels = [], []
-    for path in sorted((folder / "situations").glob(f"{sets}/*.txt")):
+    root = folder / "situations"
+    paths = sorted(root.glob(f"{sets}/*.txt"))
+    if not paths:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root / sets))
+    for path in paths:
         for line in _lines(path):
             if line.strip():
                 texts.append(line.strip())
@@ -185,8 +212,8 @@ def _situations(folder: Path, name: str = "situations", sets: str = "first") -> 
 def _composed_presence(folder: Path) -> Corpus:
     """Composed situations of the 28 GoEmotions labels, as presences.
 
-    Rated comments seldom show grief, pride or relief. A situation says that its own feeling is present and that feelings
-    of other families and neutrality are not; about its own family it says nothing.
+    Rated comments seldom show grief, pride or relief. A situation says that its own feeling is present and that
+    feelings of other families and neutrality are not; about its own family it says nothing.
     """
     goemotions = load_taxonomy("goemotions28")
     situations = _situations(folder, sets="*")
@@ -232,7 +259,9 @@ def _composed_headlines(folder: Path) -> Corpus:
     quiet = np.clip(50 - strength.max(1, keepdims=True), 5, None)
     targets = np.concatenate([strength, quiet], 1)
     targets /= targets.sum(1, keepdims=True)
-    return Corpus("composed_headlines", [r["text"] for r in rows], columns, targets, _fixed_split(len(rows)), "distribution")
+    return Corpus(
+        "composed_headlines", [r["text"] for r in rows], columns, targets, _fixed_split(len(rows)), "distribution"
+    )
 
 
 CORPORA: dict[str, Callable[[Path], Corpus]] = {
@@ -249,5 +278,7 @@ CORPORA: dict[str, Callable[[Path], Corpus]] = {
     "composed_headlines": _composed_headlines,
 }
 
-COMPOSED = frozenset({"situations", "situations_all", "composed_harmless", "composed_presence", "composed_posts", "composed_headlines"})
+COMPOSED = frozenset(
+    {"situations", "situations_all", "composed_harmless", "composed_presence", "composed_posts", "composed_headlines"}
+)
 """Corpora that come with the recipes rather than from a data folder."""

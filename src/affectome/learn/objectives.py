@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 
 def presence_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross-entropy of labels that may be present together; both (n, labels), NaN where nothing is known."""
+    """Mean binary cross-entropy of labels that may be present together; both (n, labels), NaN for unknown targets."""
     known = ~torch.isnan(targets)
     return binary_cross_entropy_with_logits(logits[known], targets[known])
 

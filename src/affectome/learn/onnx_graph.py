@@ -38,13 +38,15 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+    def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
         if name not in self.constants:
-            self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+            self.constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
-    def add(self, kind: str, inputs: list[str], out: str, domain: str = "", **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [out], name=out, domain=domain, **attributes))
+    def add(self, kind: str, inputs: list[str], out: str, domain: str = "", **attributes: float) -> str:
+        node = helper.make_node(kind, inputs, [out], name=out, domain=domain)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
         return out
 
 
@@ -55,14 +57,19 @@ def quantize_columns(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDA
 
 
 def _product(
-    graph: _Graph, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32], ranges: Mapping[str, Range]
+    graph: _Graph,
+    x: str,
+    name: str,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    ranges: Mapping[str, Range],
 ) -> str:
     """``x @ weight + bias``: integer if the range of x is known, otherwise float."""
     if name not in ranges:
         product = graph.add("MatMul", [x, graph.constant(f"{name}.weight", weight)], f"{name}.product")
         return graph.add("Add", [product, graph.constant(f"{name}.bias", bias)], f"{name}.out")
     low, high = min(ranges[name].low, 0.0), max(ranges[name].high, 0.0)
-    scale = np.float32((high - low) / 255)
+    scale = np.float32(max((high - low) / 255, 1e-8))
     zero = np.uint8(np.clip(round(-low / float(scale)), 0, 255))
     integers, scales = quantize_columns(weight)
     scale_name, zero_name = graph.constant(f"{name}.x_scale", scale), graph.constant(f"{name}.x_zero", zero)
@@ -98,14 +105,14 @@ def build_graph(
         weights: State of a ``TextAffectModel`` by parameter name.
         layers: Encoder layers.
         heads: Attention heads.
-        ranges: Input range of each product that shall be integer; the names are ``layer.<i>.<attention|mixed|wide|narrow>``.
-            Products that are not named stay in float.
+        ranges: Input range of each product that shall be integer; the names are
+            ``layer.<i>.<attention|mixed|wide|narrow>``. Products that are not named stay in float.
         observe: Add the input of every product as an output, to find the ranges.
         quantize_embeddings: Keep word vectors as 8-bit integers with one scale a word.
 
     Returns:
-        A checked model with the inputs ``input_ids, attention_mask`` (n, tokens) and the outputs ``vector`` (n, width) of
-        unit length, ``labels`` (n, labels) logits, ``means`` (n, 5) and ``spreads`` (n, 3).
+        A checked model with the inputs ``input_ids, attention_mask`` (n, tokens) and the outputs ``vector`` (n, width)
+        of unit length, ``labels`` (n, labels) logits, ``means`` (n, 5) and ``spreads`` (n, 3).
     """
     g = _Graph()
     observed: dict[str, str] = {}
@@ -132,21 +139,31 @@ def build_graph(
         qkv = dense(x, f"layer.{i}.attention", *(f"{at}.attention.self.{p}" for p in ("query", "key", "value")))
         parts = [f"layer.{i}.{p}" for p in ("query", "key", "value")]
         g.nodes.append(helper.make_node("Split", [qkv, split], parts, axis=2))
-        mixed = g.add(
-            "MultiHeadAttention", [*parts, "", mask32], f"layer.{i}.mix", domain=_MICROSOFT, num_heads=heads
-        )
+        mixed = g.add("MultiHeadAttention", [*parts, "", mask32], f"layer.{i}.mix", domain=_MICROSOFT, num_heads=heads)
         attended = dense(mixed, f"layer.{i}.mixed", f"{at}.attention.output.dense")
         x = norm(attended, x, f"{at}.attention.output.LayerNorm", f"layer.{i}.middle")
-        wide = g.add("Gelu", [dense(x, f"layer.{i}.wide", f"{at}.intermediate.dense")], f"layer.{i}.gelu", domain=_MICROSOFT)
+        wide = g.add(
+            "Gelu", [dense(x, f"layer.{i}.wide", f"{at}.intermediate.dense")], f"layer.{i}.gelu", domain=_MICROSOFT
+        )
         x = norm(dense(wide, f"layer.{i}.narrow", f"{at}.output.dense"), x, f"{at}.output.LayerNorm", f"layer.{i}.out")
     _heads(g, weights, x)
-    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "tokens"]) for name in ("input_ids", "attention_mask")]
-    names = [*OUTPUTS, *sorted(set(observed.values()))] if observe else list(OUTPUTS)
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "tokens"])
+        for name in ("input_ids", "attention_mask")
+    ]
+    sizes = dict(zip(OUTPUTS, (width, len(weights["label_head.bias"]), 5, 3), strict=True))
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in sizes.items()]
+    if observe:
+        shape = ["n", "tokens", None]
+        outputs += [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in sorted(set(observed.values()))
+        ]
     graph = helper.make_graph(g.nodes, "text", inputs, outputs, list(g.constants.values()))
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_MICROSOFT, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="affectome")
-    model.metadata_props.add(key="observed", value=" ".join(f"{k}={v}" for k, v in observed.items()))
+    if observe:
+        model.metadata_props.add(key="observed", value=" ".join(f"{k}={v}" for k, v in observed.items()))
+    onnx.checker.check_model(model)
     return model
 
 

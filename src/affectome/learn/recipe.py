@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from affectome.errors import InputError
+from affectome.errors import InputError, ModelError
+from affectome.models.tables import build, parse_toml
+
+_RECIPE_LIMITS = {
+    "max_tokens": (3, 512),
+    "learning_rate": (1e-8, 1),
+    "layer_decay": (0.01, 1),
+    "warmup": (1e-4, 1),
+    "averaging": (0, 0.999_999),
+    "smoothing": (0, 0.9),
+    "anchors": (2, 10_000),
+    "seed": (0, 2**31 - 1),
+    "teacher_share": (0, 1),
+}
+_SOURCE_LIMITS = {"passes": (1e-4, 1000), "batch": (2, 4096), "weight": (1e-6, 1e6)}
 
 
 @dataclass(frozen=True)
@@ -86,29 +99,61 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        InputError: The file is missing, not TOML, or has keys that are missing or not known.
+        InputError: The file is missing, not TOML, has keys that are missing or not known, or a value that does not fit.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as reason:
+        recipe = build(Recipe, parse_toml(path.read_bytes()))
+    except OSError as reason:
         raise InputError(
-            f"The recipe {path} cannot be read: {reason}.",
+            f"The recipe {path} cannot be read: {reason.strerror}.",
             code="bad_recipe",
             value=path,
             next_step="Start from recipes/text.toml.",
         ) from reason
-    known = {f.name for f in fields(Recipe)}
-    wrong = sorted(known.symmetric_difference(values))
-    if wrong:
-        raise InputError(
-            f"The recipe {path} has keys that are missing or not known: {', '.join(wrong)}.",
-            code="bad_recipe",
-            value=path,
-            allowed=sorted(known),
-        )
-    try:
-        card = CardText(**values["card"] | {"limits": tuple(values.pop("card")["limits"])})
-        sources = tuple(SourcePlan(**source) for source in values.pop("sources"))
-        return Recipe(**values, card=card, sources=sources)
-    except TypeError as reason:
-        raise InputError(f"The recipe {path} does not fit: {reason}.", code="bad_recipe", value=path) from reason
+    except ModelError as reason:
+        raise _misfit(path, reason.message.rstrip("."), reason.allowed) from reason
+    _check_limits(path, "", recipe, _RECIPE_LIMITS)
+    for i, source in enumerate(recipe.sources):
+        _check_limits(path, f"sources[{i}].", source, _SOURCE_LIMITS)
+    names = sorted({source.corpus for source in recipe.sources})
+    if recipe.labels_from not in names:
+        raise _misfit(path, f"labels_from is {recipe.labels_from!r}, which is not one of its sources", names)
+    if recipe.teacher_share and not recipe.start:
+        raise _misfit(path, "teacher_share needs a recipe to start from")
+    return recipe
+
+
+def load_stages(path: Path) -> list[tuple[Path, Recipe]]:
+    """Read a recipe and those it starts from.
+
+    Returns:
+        Path and recipe of each stage, the first stage first and the recipe at ``path`` last.
+
+    Raises:
+        InputError: One of them cannot be read, they start from each other in a circle, or they differ in base or
+            labels.
+    """
+    last = load_recipe(path)
+    stages = [(path, last)]
+    while start := stages[0][1].start:
+        at = stages[0][0].parent / start
+        if any(at.resolve() == later.resolve() for later, _ in stages):
+            raise _misfit(path, f"it starts from {start}, which starts from it")
+        recipe = load_recipe(at)
+        if (recipe.base, recipe.labels_from) != (last.base, last.labels_from):
+            raise _misfit(path, f"base and labels_from must be those of {start}, from which it starts")
+        stages.insert(0, (at, recipe))
+    return stages
+
+
+def _check_limits(
+    path: Path, where: str, values: Recipe | SourcePlan, limits: Mapping[str, tuple[float, float]]
+) -> None:
+    for name, (low, high) in limits.items():
+        value = getattr(values, name)
+        if not low <= value <= high:
+            raise _misfit(path, f"{where}{name} is {value:g} and must be between {low:g} and {high:g}")
+
+
+def _misfit(path: Path, reason: str, allowed: tuple[str, ...] | list[str] = ()) -> InputError:
+    return InputError(f"The recipe {path} does not fit: {reason}.", code="bad_recipe", value=path, allowed=allowed)

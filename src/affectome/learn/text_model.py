@@ -20,7 +20,8 @@ class TextAffectModel(nn.Module):
     """Mean-pooled encoder whose unit vectors are the affect space, with direct heads beside it.
 
     A text t and a label word w have unit vectors z(t) and z(w). The score of the label is ``scale * z(t).z(w) + bias``
-    for labels that may be present together, and ``sharpness * z(t).z(w)`` in a softmax for labels that exclude each other.
+    for labels that may be present together, and ``sharpness * z(t).z(w)`` in a softmax for labels that exclude each
+    other.
 
     Args:
         base: Folder of the base encoder in Hugging Face layout.
@@ -47,21 +48,25 @@ class TextAffectModel(nn.Module):
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Mean of the token vectors: (n, tokens) ids and mask to (n, width)."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
+        hidden: Tensor = encoded.last_hidden_state.float()
         mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
         return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
 
     def label_logits(self, pooled: Tensor) -> Tensor:
         """Logits (n, labels) of the direct head."""
-        return self.label_head(pooled)
+        logits: Tensor = self.label_head(pooled)
+        return logits
 
     def anchor_logits(self, pooled: Tensor, anchors: Tensor) -> Tensor:
         """Presence logits (n, labels) from positions in the affect space; ``anchors`` has a row for each label."""
-        return self.scale * normalize(pooled, dim=-1) @ normalize(anchors, dim=-1).T + self.label_bias
+        logits: Tensor = self.scale * normalize(pooled, dim=-1) @ normalize(anchors, dim=-1).T + self.label_bias
+        return logits
 
     def choice_logits(self, pooled: Tensor, anchors: Tensor) -> Tensor:
         """Logits (n, words) of a softmax over any list of words."""
-        return self.sharpness * normalize(pooled, dim=-1) @ normalize(anchors, dim=-1).T
+        logits: Tensor = self.sharpness * normalize(pooled, dim=-1) @ normalize(anchors, dim=-1).T
+        return logits
 
     def measures(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Means (n, 5) in the order of ``MEASURES`` and standard deviations (n, 3) of valence, arousal, dominance."""

@@ -8,7 +8,6 @@ Needs the ``train`` extra.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -178,12 +177,17 @@ class TextTrainer:
             groups.append({"params": [value], "lr": rate, "weight_decay": 0.01 if value.ndim > 1 else 0.0})
         return groups
 
-    def train(self, *, checkpoint_every: int = 400, report: Callable[[Progress], None] | None = None) -> TextAffectModel:
+    def train(
+        self, *, checkpoint_every: int = 400, report: Callable[[Progress], None] | None = None
+    ) -> TextAffectModel:
         """Run all steps that are left and return the model with its averaged weights.
 
         Args:
             checkpoint_every: Steps between checkpoints.
             report: Called every 50 steps.
+
+        Raises:
+            RunError: The checkpoint belongs to another recipe or is damaged, or cannot be written.
         """
         self._resume()
         started, sums, counts = time.monotonic(), dict[str, float](), dict[str, int]()
@@ -263,22 +267,39 @@ class TextTrainer:
         return pool(self.model, rows)
 
     def _checkpoint(self) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
         tensors = {f"model/{name}": value.detach() for name, value in self._trained()}
         tensors |= {f"average/{name}": value for name, value in self.average.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
         meta = {"step": str(self.step), "recipe": repr(self.recipe)}
         partial = self.out / "checkpoint.partial"
-        save_file({key: value.contiguous().clone() for key, value in tensors.items()}, partial, meta)
-        os.replace(partial, self.out / "checkpoint.safetensors")
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            save_file({key: value.contiguous().clone() for key, value in tensors.items()}, partial, meta)
+            partial.replace(self.out / "checkpoint.safetensors")
+        except (OSError, SafetensorError) as reason:
+            raise RunError(
+                f"The checkpoint cannot be written to {self.out}: {reason}.",
+                code="cannot_write",
+                value=self.out,
+                next_step="Make room there, then give the same command again; it goes on at the checkpoint before.",
+            ) from reason
 
     def _resume(self) -> None:
         path = self.out / "checkpoint.safetensors"
         if not path.exists():
             return
-        with safe_open(path, "pt") as stored:
-            meta = stored.metadata()
+        try:
+            with safe_open(path, "pt") as stored:
+                meta = stored.metadata()
+            tensors = load_file(path)
+        except (OSError, SafetensorError) as reason:
+            raise RunError(
+                f"The checkpoint in {self.out} cannot be read: {reason}.",
+                code="bad_checkpoint",
+                value=self.out,
+                next_step="Delete it to start again.",
+            ) from reason
         if meta["recipe"] != repr(self.recipe):
             raise RunError(
                 f"The checkpoint in {self.out} belongs to another recipe.",
@@ -286,9 +307,9 @@ class TextTrainer:
                 value=self.out,
                 next_step="Choose another --out folder, or delete the checkpoint.",
             )
-        tensors = load_file(path)
         self.model.load_state_dict(
-            {key.removeprefix("model/"): value for key, value in tensors.items() if key.startswith("model/")}, strict=False
+            {key.removeprefix("model/"): value for key, value in tensors.items() if key.startswith("model/")},
+            strict=False,
         )
         self.average = {
             key.removeprefix("average/"): value for key, value in tensors.items() if key.startswith("average/")

@@ -6,12 +6,15 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from affectome.learn.bundle import write_bundle
-from affectome.learn.corpora import COMPOSED, Corpus, load_corpus
-from affectome.learn.recipe import Recipe, load_recipe
+from affectome.errors import InputError, RunError
+from affectome.learn.bundle import check_target, draft_card, held_out, write_bundle
+from affectome.learn.corpora import COMPOSED, load_corpus
+from affectome.learn.recipe import load_stages
 from affectome.learn.text_model import TextAffectModel
 from affectome.learn.trainer import Progress, TextTrainer
 from affectome.learn.vocabulary import load_vocabulary
+
+_BASE_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 def train_recipe(
@@ -26,7 +29,7 @@ def train_recipe(
     """Train what a recipe describes, and before it the recipe it starts from.
 
     Corpora composed for this project are read beside the recipe, all others below ``data``. A call that was interrupted
-    goes on at the last checkpoint when it is made again.
+    goes on at the last checkpoint when it is made again. Whatever can be refused is refused before the first step.
 
     Args:
         path: The recipe.
@@ -40,30 +43,41 @@ def train_recipe(
         The folder of the bundle, ``out/<id of the recipe>``.
 
     Raises:
-        InputError: The recipe or a corpus cannot be read.
-        RunError: A checkpoint in ``out`` belongs to another recipe.
+        InputError: A recipe, the vocabulary, a corpus or the base model cannot be read, or the corpora do not give what
+            a bundle needs.
+        ModelError: The recipe's words do not make a valid card.
+        RunError: A checkpoint in ``out`` belongs to another recipe, or ``out`` cannot be written.
     """
+    stages = load_stages(path)
+    recipe = stages[-1][1]
     vocabulary = load_vocabulary(path.parent / "vocabulary.tsv")
-
-    def load(recipe: Recipe) -> dict[str, Corpus]:
-        return {
-            source.corpus: load_corpus(
-                source.corpus, path.parent if source.corpus in COMPOSED else data
+    for name in _BASE_FILES:
+        if not (base / name).is_file():
+            raise InputError(
+                f"The base model lacks {name!r} in {base}.",
+                code="bad_base_model",
+                value=base,
+                next_step=f"Run: affectome models pull {recipe.base}",
             )
-            for source in recipe.sources
-        }
-
-    def stage(at: Path) -> tuple[Recipe, dict[str, Corpus], TextAffectModel]:
-        recipe = load_recipe(at)
-        start = stage(at.parent / recipe.start)[2] if recipe.start else None
-        corpora = load(recipe)
+    names = {source.corpus for _, stage in stages for source in stage.sources}
+    corpora = {name: load_corpus(name, path.parent if name in COMPOSED else data) for name in sorted(names)}
+    held_out(recipe, corpora)
+    bundle = out / draft_card(recipe, corpora, base).id
+    check_target(bundle)
+    model: TextAffectModel | None = None
+    for at, stage in stages:
         checkpoints = out / "checkpoints" / at.stem
-        trainer = TextTrainer(recipe, corpora, base, vocabulary, checkpoints, start=start, threads=threads)
-        tell = functools.partial(report, at.name) if report else None
-        return recipe, corpora, trainer.train(report=tell)
-
-    recipe, _, model = stage(path)
-    bundle = out / recipe.id
-    # Read again: a teacher changes the targets of the corpora a stage was trained on.
-    write_bundle(model, recipe, load(recipe), base, bundle, threads)
+        try:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as reason:
+            raise RunError(
+                f"{checkpoints} cannot be written: {reason.strerror}.",
+                code="cannot_write",
+                value=checkpoints,
+                next_step="Choose another --out folder.",
+            ) from reason
+        trainer = TextTrainer(stage, corpora, base, vocabulary, checkpoints, start=model, threads=threads)
+        model = trainer.train(report=functools.partial(report, at.name) if report else None)
+    assert model is not None  # there is always the stage of the recipe itself
+    write_bundle(model, recipe, corpora, base, bundle, threads)
     return bundle

@@ -21,19 +21,27 @@ def load_vocabulary(path: Path) -> dict[str, tuple[str, ...]]:
         For each label its forms: the label itself, its words, its gloss.
 
     Raises:
-        InputError: The file is missing or lacks a column.
+        InputError: The file is missing or not UTF-8, or a row lacks a label, a word or the gloss.
     """
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-        return {
-            row["label"]: (row["label"], *(word.strip() for word in row["words"].split(",")), row["gloss"])
-            for row in rows
-        }
-    except (OSError, KeyError) as reason:
+    except (OSError, ValueError, csv.Error) as reason:
         raise InputError(
             f"The vocabulary {path} cannot be read: {reason}.", code="bad_vocabulary", value=path
         ) from reason
+    vocabulary = {}
+    for number, row in enumerate(rows, 2):
+        label, words, gloss = (row.get(column) or "" for column in ("label", "words", "gloss"))
+        forms = (label, *(word.strip() for word in words.split(",")), gloss)
+        if not all(form.strip() for form in forms):
+            raise InputError(
+                f"The vocabulary {path} cannot be read: line {number} lacks a label, a word or the gloss.",
+                code="bad_vocabulary",
+                value=path,
+            )
+        vocabulary[label] = forms
+    return vocabulary
 
 
 def forms_of(label: str, vocabulary: Vocabulary) -> tuple[str, ...]:

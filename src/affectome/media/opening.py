@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import polars as pl
 
 from affectome.errors import InputError
 from affectome.media.columns import TEXT_NAMES, USUAL_NAMES, Columns, resolve_columns
@@ -17,12 +14,9 @@ from affectome.media.files import FileProblem, Format, FoundFile, content_hash
 from affectome.media.jsonlines import JsonLines
 from affectome.media.parquet import ParquetTable
 from affectome.media.plaintext import PlainText
-from affectome.media.records import RecordFile, take_sample
+from affectome.media.records import READ_ERRORS, RecordFile, take_sample
 from affectome.media.textfiles import TextFile, examine
 from affectome.media.times import TimeParser
-
-# What reading can raise on an unreadable, truncated or damaged file; Polars reports some damage by a panic.
-READ_ERRORS = (OSError, EOFError, zlib.error, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 _TABLE_SHARE = 0.5
 _JSON_START = re.compile(r'\s*(?:\{|\[\s*(?:[{"\[]|$))')

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import islice
 from typing import Protocol, TypeAlias
+
+import polars as pl
 
 from affectome.errors import InputError
 
@@ -20,6 +24,9 @@ SAMPLE_CHARACTERS = 1 << 23
 
 RECORD_LIMIT = 1 << 26
 """Characters one record may have (64 Mi); a longer one is a bad row, so that memory stays bounded."""
+
+READ_ERRORS = (OSError, EOFError, zlib.error, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What reading can raise on an unreadable, truncated or damaged file; Polars reports some damage by a panic."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -47,15 +54,16 @@ def nothing_to_read(name: str) -> InputError:
 
 
 def take_sample(records: Iterator[Record | None]) -> list[Record]:
-    """The first readable records, within `SAMPLE_ROWS` and about `SAMPLE_CHARACTERS`."""
+    """The first readable records, within `SAMPLE_ROWS` and about `SAMPLE_CHARACTERS`; damage ends it."""
     sample: list[Record] = []
     characters = 0
-    for record in islice(records, SAMPLE_ROWS):
-        if record is not None:
-            sample.append(record)
-            characters += sum(len(value) for value in record.values() if isinstance(value, str))
-        if characters > SAMPLE_CHARACTERS:
-            break
+    with suppress(*READ_ERRORS):
+        for record in islice(records, SAMPLE_ROWS):
+            if record is not None:
+                sample.append(record)
+                characters += sum(len(value) for value in record.values() if isinstance(value, str))
+            if characters > SAMPLE_CHARACTERS:
+                break
     return sample
 
 

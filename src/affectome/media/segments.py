@@ -16,8 +16,8 @@ import polars as pl
 from affectome.errors import InputError, UsageError
 from affectome.media.columns import Columns
 from affectome.media.files import READABLE, FileProblem, FoundFile, find_files
-from affectome.media.opening import READ_ERRORS, FileEntry, open_file
-from affectome.media.records import Record, as_label, as_text
+from affectome.media.opening import FileEntry, open_file
+from affectome.media.records import READ_ERRORS, Record, as_label, as_text
 from affectome.media.sentences import split_sentences
 
 # Characters of text after which a shard is cut although it has fewer rows than asked for.

@@ -6,14 +6,18 @@ import codecs
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from affectome.media.records import RECORD_LIMIT, SAMPLE_CHARACTERS, SAMPLE_ROWS
+from affectome.media.records import READ_ERRORS, RECORD_LIMIT, SAMPLE_CHARACTERS, SAMPLE_ROWS
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _HEAD_BYTES = 1 << 16
 _CHUNK_BYTES = 1 << 20
@@ -57,18 +61,21 @@ class TextFile:
 
     @contextmanager
     def lines(self) -> Iterator[Iterator[str | None]]:
-        """Open the file for one pass over its lines, None standing for a line above the record limit."""
+        """Open the file for one pass over its lines, None standing for a line above the record limit.
+
+        The lines of a damaged archive end in the error, after all whole lines before the damage.
+        """
         with (
             _open_bytes(self.path, self.compressed) as raw,
             io.TextIOWrapper(raw, encoding=self.encoding, errors="replace", newline="") as stream,
         ):
-            yield _read_lines(stream)
+            yield _read_lines(stream, raw)
 
     def first_lines(self) -> list[str | None]:
-        """The first lines, within `SAMPLE_ROWS` and about `SAMPLE_CHARACTERS`."""
+        """The first lines, within `SAMPLE_ROWS` and about `SAMPLE_CHARACTERS`; damage ends them."""
         sample: list[str | None] = []
         characters = 0
-        with self.lines() as lines:
+        with suppress(*READ_ERRORS), self.lines() as lines:
             for line in islice(lines, SAMPLE_ROWS):
                 sample.append(line)
                 characters += len(line or "")
@@ -91,6 +98,8 @@ def examine(path: Path, compressed: bool) -> TextFile | None:
     """
     with _open_bytes(path, compressed) as stream:
         head = stream.read(_HEAD_BYTES)
+        if not head and (damage := _damage(stream)):
+            raise damage
         marked = next((name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), None)
         wide = marked or _wide_without_mark(head)
         if wide:
@@ -106,18 +115,50 @@ def examine(path: Path, compressed: bool) -> TextFile | None:
     return TextFile(path, compressed, _guess_encoding(_lines_beyond_ascii(path, compressed)))
 
 
-def _open_bytes(path: Path, compressed: bool) -> io.BufferedReader | gzip.GzipFile:
-    return gzip.open(path) if compressed else path.open("rb")
+class _Archive(io.RawIOBase):
+    """The content of a gzip file up to its end or the place where it is damaged."""
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        super().__init__()
+        self.damage: Exception | None = None
+        self._packed = packed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        try:
+            content = self._packed.read1(len(view))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self.damage = error
+            return 0
+        view[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
-def _read_lines(stream: TextIO) -> Iterator[str | None]:
+def _open_bytes(path: Path, compressed: bool) -> io.BufferedReader:
+    return io.BufferedReader(_Archive(gzip.open(path)), _HEAD_BYTES) if compressed else path.open("rb")
+
+
+def _damage(raw: io.BufferedReader) -> Exception | None:
+    return raw.raw.damage if isinstance(raw.raw, _Archive) else None
+
+
+def _read_lines(stream: TextIO, raw: io.BufferedReader) -> Iterator[str | None]:
     while line := stream.readline(RECORD_LIMIT):
         if len(line) == RECORD_LIMIT and line[-1] not in "\r\n":
             while (rest := stream.readline(_CHUNK_BYTES)) and rest[-1] not in "\r\n":
                 pass
             yield None
-        else:
+        elif line[-1] in "\r\n" or not _damage(raw):
             yield line.replace("\0", "")
+    if damage := _damage(raw):
+        raise damage
 
 
 def _wide_without_mark(head: bytes) -> str | None:
@@ -129,7 +170,7 @@ def _wide_without_mark(head: bytes) -> str | None:
     return None
 
 
-def _survey_utf8(head: bytes, stream: io.BufferedReader | gzip.GzipFile) -> tuple[int, int]:
+def _survey_utf8(head: bytes, stream: io.BufferedReader) -> tuple[int, int]:
     """Sound multi-byte characters, and bytes that are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")("ignore")
     sound = examined = decoded = 0
@@ -172,4 +213,5 @@ def _guess_encoding(sample: bytes) -> str:
     from charset_normalizer import from_bytes
 
     best = from_bytes(sample).best()
-    return best.encoding if best else "cp1252"
+    # Unicode has been ruled out; a sample of lines can begin with what only looks like a byte-order mark.
+    return best.encoding if best and not best.encoding.startswith("utf") else "cp1252"
