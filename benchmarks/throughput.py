@@ -1,6 +1,6 @@
-"""Texts a second and memory of `affectome analyze`, beside a plain PyTorch pipeline with the same weights.
+"""Texts a second of `affectome analyze`, beside a plain PyTorch pipeline with the same weights.
 
-Run: python benchmarks/throughput.py --data DIR [--checkpoint FILE] [--long-rows 1000000]
+Run: python benchmarks/throughput.py --data DIR [--checkpoint FILE]
 
 Both read the same posts in the same order in one run of this program; the PyTorch loop, which is slow, reads a random
 sample of them. Its model is the trained encoder in float with a linear layer, run by `transformers.pipeline` with
@@ -119,23 +119,21 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--checkpoint", type=Path, help="checkpoint with the trained float weights")
     options.add_argument("--rows", type=int, default=100_000)
-    options.add_argument("--long-rows", type=int, default=0)
     options.add_argument("--sample", type=int, default=4000)
     options.add_argument("--out", type=Path, default=RESULTS / "throughput.json")
     arguments = options.parse_args()
-    texts = posts(arguments.data, max(arguments.rows, arguments.long_rows))
-    result: dict[str, Any] = {"machine": f"{os.cpu_count()} processors, {platform.machine()}", "analyze": []}
+    texts = posts(arguments.data, arguments.rows)
+    result: dict[str, Any] = {"machine": f"{os.cpu_count()} processors, {platform.machine()}"}
     with tempfile.TemporaryDirectory() as folder:
-        for rows in filter(None, (arguments.rows, arguments.long_rows)):
-            table = Path(folder) / f"{rows}.csv"
-            write_csv(table, texts[:rows])
-            result["analyze"].append(analyze(table, workers=2))
-            print(result["analyze"][-1], flush=True)
+        table = Path(folder) / "posts.csv"
+        write_csv(table, texts)
+        result["analyze"] = analyze(table, workers=2)
+        print(result["analyze"], flush=True)
     chosen = np.random.default_rng(1).permutation(arguments.rows)[: arguments.sample]
     result["transformers_pipeline"] = plain_pipeline(
         base_folder(arguments.base), arguments.checkpoint, [texts[i] for i in chosen]
     )
-    ratio = result["analyze"][0]["texts_per_second"] / result["transformers_pipeline"]["texts_per_second"]
+    ratio = result["analyze"]["texts_per_second"] / result["transformers_pipeline"]["texts_per_second"]
     result["ratio"] = round(ratio, 2)
     print(result["transformers_pipeline"], f"ratio {ratio:.2f}")
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
