@@ -28,7 +28,7 @@ def _shell_lines():
         for block in _blocks(path, "sh"):
             yield from ((path.name, line.split("#")[0].strip()) for line in block.splitlines() if line.strip())
     for line in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8").splitlines():
-        if match := re.search(r"(?:^|\| )(affectome [a-z].*)", line):
+        if match := re.search(r"(?:^\s*|\| )(affectome [a-z].*)", line):
             yield "commands.md", match.group(1)
 
 
