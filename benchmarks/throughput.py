@@ -58,8 +58,8 @@ class TreeMemory(threading.Thread):
             time.sleep(0.2)
 
     def _tree(self, pid: int) -> list[int]:
-        try:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        try:  # a child is listed under the thread that started it
+            children = [c for t in Path(f"/proc/{pid}/task").iterdir() for c in (t / "children").read_text().split()]
         except OSError:
             return []
         return [pid, *(p for child in children for p in self._tree(int(child)))]
