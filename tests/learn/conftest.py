@@ -36,7 +36,7 @@ averaging = 0.9
 smoothing = 0.1
 anchors = 6
 seed = {seed}
-start = "{start}"
+teachers = {teachers}
 teacher_share = {teacher_share}
 
 [card]
@@ -104,7 +104,7 @@ def write_tweets(folder: Path) -> None:
 
 
 def write_recipes(folder: Path) -> None:
-    """A first and a second stage with the composed texts they name."""
+    """A first recipe and a second one that learns from it, with the composed texts they name."""
     for name, labels in SITUATIONS.items():
         for label in labels:
             write(
@@ -121,9 +121,9 @@ def write_recipes(folder: Path) -> None:
     write(
         folder / "vocabulary.tsv", "label\twords\tgloss\njoy\tjoyful, glad\ta good morning\nfear\tafraid\ta bad train\n"
     )
-    stages = (("first", FIRST, 1, "", 0.0), ("second", SECOND, 2, "first.toml", 0.5))
-    for name, sources, seed, start, share in stages:
-        text = RECIPE.format(id=f"toy-{name}", seed=seed, start=start, teacher_share=share)
+    plans = (("first", FIRST, 1, "[]", 0.0), ("second", SECOND, 2, '["first.toml"]', 0.5))
+    for name, sources, seed, teachers, share in plans:
+        text = RECIPE.format(id=f"toy-{name}", seed=seed, teachers=teachers, teacher_share=share)
         write(folder / f"{name}.toml", text + "".join(SOURCE.format(*source) for source in sources))
 
 
@@ -139,7 +139,7 @@ def write_base(folder: Path, texts: list[str]) -> None:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(
-        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     folder.mkdir()
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -187,7 +187,7 @@ def base(tmp_path_factory, corpora) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, recipes, data, base):
-    """Both stages trained: the folder, the bundle in it, and the log as pairs of recipe and progress."""
+    """Teacher and student trained: the folder, the bundle in it, and the log as pairs of recipe and progress."""
     from affectome.learn.training import train_recipe
 
     out = tmp_path_factory.mktemp("trained")

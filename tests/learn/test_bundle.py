@@ -10,7 +10,7 @@ import torch
 
 from affectome.errors import InputError, ModelError, RunError
 from affectome.learn import load_recipe
-from affectome.learn.bundle import check_target, draft_card, held_out, write_bundle
+from affectome.learn.bundle import draft_card, held_out, write_bundle
 from affectome.learn.text_model import TextAffectModel
 from affectome.models import Bundle
 
@@ -69,10 +69,9 @@ def test_words_that_make_no_card_are_refused(recipe, corpora, base):
 
 def test_a_folder_that_is_no_bundle_is_never_replaced(recipe, corpora, base, model, tmp_path):
     (tmp_path / "thesis.txt").write_text("ten years of work")
-    for refuse in (lambda: check_target(tmp_path), lambda: write_bundle(model, recipe, corpora, base, tmp_path, 1)):
-        with pytest.raises(RunError, match="not replaced") as caught:
-            refuse()
-        assert caught.value.code == "not_a_bundle"
+    with pytest.raises(RunError, match="not replaced") as caught:
+        write_bundle(model, recipe, corpora, base, tmp_path, 1)
+    assert caught.value.code == "not_replaced"
     assert (tmp_path / "thesis.txt").read_text() == "ten years of work"
 
 

@@ -11,10 +11,10 @@ import onnxruntime
 import torch
 from tokenizers import Tokenizer
 
+from affectome.learn.batches import pad, tokenize
 from affectome.learn.bundle import observe_ranges
 from affectome.learn.onnx_graph import OUTPUTS, Range, build_graph, quantize_columns, save_graph
 from affectome.learn.text_model import TextAffectModel
-from affectome.learn.trainer import pad, tokenize
 from affectome.models.contents import refusal
 
 pytestmark = pytest.mark.train

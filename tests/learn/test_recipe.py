@@ -5,28 +5,31 @@ import pytest
 from affectome.errors import InputError
 from affectome.learn import SourcePlan, load_recipe
 from affectome.learn.corpora import CORPORA
-from affectome.learn.recipe import load_stages
+from affectome.learn.recipe import load_teachers
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 
 
 def test_a_recipe_is_read_as_written(recipes):
     recipe = load_recipe(recipes / "first.toml")
-    assert (recipe.id, recipe.seed, recipe.learning_rate, recipe.start) == ("toy-first", 1, 4e-3, "")
+    assert (recipe.id, recipe.seed, recipe.learning_rate, recipe.teachers) == ("toy-first", 1, 4e-3, ())
     assert recipe.sources[0] == SourcePlan("goemotions", passes=14, batch=16, weight=1)
     assert recipe.card.limits == ("It knows a few hundred words.",)
 
 
-def test_the_stages_come_in_the_order_of_training(recipes):
-    stages = load_stages(recipes / "second.toml")
-    assert [path.name for path, _ in stages] == ["first.toml", "second.toml"]
-    assert [recipe.id for _, recipe in stages] == ["toy-first", "toy-second"]
+def test_the_teachers_are_read_beside_the_recipe(recipes):
+    path = recipes / "second.toml"
+    recipe = load_recipe(path)
+    assert (recipe.teachers, recipe.teacher_share) == (("first.toml",), 0.5)
+    assert load_teachers(path, recipe) == [(recipes / "first.toml", load_recipe(recipes / "first.toml"))]
+    assert load_teachers(recipes / "first.toml", load_recipe(recipes / "first.toml")) == []
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.name)
 def test_the_shipped_recipes_are_valid(path):
-    for _, recipe in load_stages(path):
-        assert {source.corpus for source in recipe.sources} <= set(CORPORA)
+    recipe = load_recipe(path)
+    for _, each in [*load_teachers(path, recipe), (path, recipe)]:
+        assert {source.corpus for source in each.sources} <= set(CORPORA)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,8 @@ def test_the_shipped_recipes_are_valid(path):
             'labels_from = "meld"',
             "labels_from is 'meld', which is not one of its sources",
         ),
-        ("teacher_share = 0.0", "teacher_share = 0.5", "teacher_share needs a recipe to start from"),
+        ("teacher_share = 0.0", "teacher_share = 0.5", "teachers and teacher_share need each other"),
+        ("teachers = []", 'teachers = ["second.toml"]', "teachers and teacher_share need each other"),
         ("seed = 1", "seed = ", "not readable as TOML"),
     ],
 )
@@ -67,20 +71,23 @@ def test_a_missing_recipe_is_named(tmp_path):
         assert caught.value.code == "bad_recipe"
 
 
-def test_recipes_may_not_start_from_each_other(change_recipe):
-    change_recipe("hen.toml", ('start = ""', 'start = "egg.toml"'))
-    path = change_recipe("egg.toml", ('start = ""', 'start = "hen.toml"'))
-    with pytest.raises(InputError, match=r"starts from hen\.toml|starts from egg\.toml"):
-        load_stages(path)
+def teachers_of(path):
+    return load_teachers(path, load_recipe(path))
 
 
-def test_stages_share_base_and_labels(change_recipe):
+def test_a_teacher_has_no_teachers(change_recipe):
+    path = change_recipe("third.toml", ("first.toml", "second.toml"), of="second.toml")
+    with pytest.raises(InputError, match=r"second\.toml does not fit: a teacher cannot have teachers"):
+        teachers_of(path)
+
+
+def test_teachers_share_base_and_labels(change_recipe):
     path = change_recipe("other.toml", ('base = "minilm"', 'base = "smollm2"'), of="second.toml")
-    with pytest.raises(InputError, match=r"must be those of first\.toml"):
-        load_stages(path)
+    with pytest.raises(InputError, match=r"must be those of other\.toml"):
+        teachers_of(path)
 
 
-def test_a_missing_first_stage_is_named(change_recipe):
+def test_a_missing_teacher_is_named(change_recipe):
     path = change_recipe("orphan.toml", ("first.toml", "nowhere.toml"), of="second.toml")
     with pytest.raises(InputError, match=r"nowhere\.toml cannot be read"):
-        load_stages(path)
+        teachers_of(path)

@@ -11,8 +11,12 @@ import pytest
 
 pytest.importorskip("torch", reason='needs the train extra: pip install "affectome[train]"')
 
+import torch
+from safetensors import safe_open
+
 from affectome.cli import main
 from affectome.errors import InputError, RunError
+from affectome.learn.text_model import TextAffectModel
 from affectome.learn.training import train_recipe
 from affectome.models import Bundle
 from affectome.perceive import TextReader
@@ -34,14 +38,25 @@ def segments(texts):
     ).with_columns(start=pl.lit(None, pl.Float64), end=pl.lit(None, pl.Float64), speaker=pl.lit(None, pl.String))
 
 
-def test_both_stages_are_trained_in_turn(trained):
+def test_the_teacher_is_trained_before_the_student(trained):
     out, bundle, log = trained
     assert bundle == out / "toy-second"
-    assert sorted(path.name for path in out.iterdir()) == ["checkpoints", "toy-second"]
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoints", "toy-second", "toy-second-encoder"]
     assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["first", "second"]
     names = [name for name, _ in log]
     assert names == sorted(names)
     assert set(names) == {"first.toml", "second.toml"}
+
+
+def test_the_encoder_can_be_the_base_of_another_training(trained, base):
+    folder = trained[0] / "toy-second-encoder"
+    encoder = TextAffectModel(folder, ["joy"]).encoder.state_dict()
+    with safe_open(trained[0] / "checkpoints/second/checkpoint.safetensors", "pt") as stored:
+        trained_names = {key.removeprefix("average/encoder.") for key in stored.keys() if "average/encoder." in key}  # noqa: SIM118
+        assert set(encoder) - trained_names == {"embeddings.word_embeddings.weight"}
+        assert all(torch.equal(encoder[name], stored.get_tensor(f"average/encoder.{name}")) for name in trained_names)
+    written, original = (json.loads((at / "tokenizer.json").read_text()) for at in (folder, base))
+    assert written == original
 
 
 def test_the_bundle_reads_its_own_labels(trained):
@@ -93,12 +108,15 @@ def test_what_cannot_end_in_a_bundle_does_not_begin(change_recipe, recipes, data
         return caught.value.code
 
     (tmp_path / "toy-second").mkdir()
-    assert refusal() == "not_a_bundle"
+    assert refusal() == "not_replaced"
+    (tmp_path / "toy-second").rmdir()
+    (tmp_path / "toy-second-encoder").mkdir()
+    assert refusal() == "not_replaced"
     assert refusal(recipe=tmp_path / "none.toml") == "bad_recipe"
     assert refusal(base=tmp_path) == "bad_base_model"
     assert refusal(data=tmp_path) == "missing_corpus"
     (tmp_path / "file").touch()
-    assert refusal(out=tmp_path / "file") == "cannot_write"
+    assert refusal(out=tmp_path / "file") == "not_a_folder"
     lacking = change_recipe("lacking.toml", ('corpus = "emobank"', 'corpus = "toxicity"'), of="second.toml")
     assert refusal(recipe=lacking) == "bad_recipe"
 
@@ -128,8 +146,15 @@ def test_the_command_trains(change_recipe, data, base, tmp_path):
 
 
 def test_without_the_extra_the_command_says_what_to_install(recipes, data, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
     done = command(
-        "train", recipes / "first.toml", "--data", data, "--out", tmp_path, prelude="sys.modules['torch'] = None"
+        "train",
+        recipes / "first.toml",
+        "--data",
+        data,
+        "--out",
+        tmp_path,
+        prelude=f"sys.path.insert(0, {str(tmp_path)!r})",
     )
     assert done.returncode == 4
     assert "[missing_extra]" in done.stderr

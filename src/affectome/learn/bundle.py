@@ -6,8 +6,6 @@ Needs the ``train`` extra.
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,13 +22,15 @@ from tokenizers import Tokenizer
 
 from affectome.affect import list_taxonomies, load_taxonomy
 from affectome.affect.space import AffectSpace, sigmoid
-from affectome.errors import InputError, RunError
+from affectome.errors import InputError
 from affectome.evaluate import choose_thresholds
 from affectome.learn.calibration import fit_platt, fit_presence, fit_sharpness, fit_spread_scale
+from affectome.learn.checkpoints import whole_folder
 from affectome.learn.corpora import Corpus
 from affectome.learn.onnx_graph import Range, build_graph, save_graph
 from affectome.learn.recipe import Recipe
 from affectome.models import BaseModelSource, Card, FileEntry, TrainingData, base_models, write_card
+from affectome.models.card import CARD_NAME
 from affectome.perceive.cleaning import clean
 from affectome.perceive.encoder import WINDOW, Encoded, TextEncoder
 
@@ -90,21 +90,6 @@ def _unfit(recipe: Recipe, reason: str) -> InputError:
     )
 
 
-def check_target(out: Path) -> None:
-    """Refuse a folder that a bundle must not replace.
-
-    Raises:
-        RunError: There is something at ``out`` and it is no bundle.
-    """
-    if out.exists() and not (out / "card.toml").is_file():
-        raise RunError(
-            f"{out} is there and is not a bundle, so it is not replaced.",
-            code="not_a_bundle",
-            value=out,
-            next_step="Choose another --out folder, or another id in the recipe.",
-        )
-
-
 def write_bundle(
     model: TextAffectModel, recipe: Recipe, corpora: Mapping[str, Corpus], base: Path, out: Path, threads: int = 2
 ) -> None:
@@ -123,21 +108,13 @@ def write_bundle(
     Raises:
         InputError: The corpora do not give what a bundle needs.
         ModelError: The recipe's words do not make a valid card.
-        RunError: There is something else at ``out``.
+        RunError: There is something else at ``out``, or it cannot be written.
     """
-    check_target(out)
     card = draft_card(recipe, corpora, base)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # A neighbour of the target, so that the rename stays on one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
-        staged = Path(temporary) / out.name
-        staged.mkdir()
+    with whole_folder(out, CARD_NAME) as staged:
         _write_files(model, recipe, corpora, base, staged, threads)
         entries = {path.name: FileEntry.of(path) for path in sorted(staged.iterdir())}
-        write_card(staged / "card.toml", replace(card, files=entries))
-        if out.exists():
-            shutil.rmtree(out)
-        staged.rename(out)
+        write_card(staged / CARD_NAME, replace(card, files=entries))
 
 
 def _write_files(

@@ -69,9 +69,10 @@ class Recipe:
         smoothing: Label smoothing where labels exclude each other.
         anchors: Label words encoded in a step of an open vocabulary.
         seed: Seed of everything random.
-        start: File name of the recipe, beside this one, whose trained model this one starts from; empty for the base.
-        teacher_share: Weight, in [0, 1], of the probabilities of the model it starts from against the labels of
-            ``labels_from``.
+        teachers: File names of recipes, beside this one, whose trained models this one starts from, at the mean of
+            their weights, and learns from; without any it starts from the base.
+        teacher_share: Weight, in [0, 1], of the mean of the teachers' answers against the raters', for the labels of
+            ``labels_from`` and for valence, arousal and dominance.
         card: Text for the card.
         sources: The corpora.
     """
@@ -89,7 +90,7 @@ class Recipe:
     smoothing: float
     anchors: int
     seed: int
-    start: str
+    teachers: tuple[str, ...]
     teacher_share: float
     card: CardText
     sources: tuple[SourcePlan, ...]
@@ -118,32 +119,27 @@ def load_recipe(path: Path) -> Recipe:
     names = sorted({source.corpus for source in recipe.sources})
     if recipe.labels_from not in names:
         raise _misfit(path, f"labels_from is {recipe.labels_from!r}, which is not one of its sources", names)
-    if recipe.teacher_share and not recipe.start:
-        raise _misfit(path, "teacher_share needs a recipe to start from")
+    if bool(recipe.teacher_share) != bool(recipe.teachers):
+        raise _misfit(path, "teachers and teacher_share need each other")
     return recipe
 
 
-def load_stages(path: Path) -> list[tuple[Path, Recipe]]:
-    """Read a recipe and those it starts from.
+def load_teachers(path: Path, recipe: Recipe) -> list[tuple[Path, Recipe]]:
+    """Read the recipes of a recipe's teachers.
 
     Returns:
-        Path and recipe of each stage, the first stage first and the recipe at ``path`` last.
+        Path and recipe of each teacher.
 
     Raises:
-        InputError: One of them cannot be read, they start from each other in a circle, or they differ in base or
-            labels.
+        InputError: One of them cannot be read, has teachers itself, or differs in base or labels.
     """
-    last = load_recipe(path)
-    stages = [(path, last)]
-    while start := stages[0][1].start:
-        at = stages[0][0].parent / start
-        if any(at.resolve() == later.resolve() for later, _ in stages):
-            raise _misfit(path, f"it starts from {start}, which starts from it")
-        recipe = load_recipe(at)
-        if (recipe.base, recipe.labels_from) != (last.base, last.labels_from):
-            raise _misfit(path, f"base and labels_from must be those of {start}, from which it starts")
-        stages.insert(0, (at, recipe))
-    return stages
+    teachers = [(path.parent / name, load_recipe(path.parent / name)) for name in recipe.teachers]
+    for at, teacher in teachers:
+        if teacher.teachers:
+            raise _misfit(at, "a teacher cannot have teachers")
+        if (teacher.base, teacher.labels_from) != (recipe.base, recipe.labels_from):
+            raise _misfit(at, f"base and labels_from must be those of {path.name}, whose teacher it is")
+    return teachers
 
 
 def _check_limits(

@@ -9,11 +9,59 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import AutoModel
+from transformers import AutoModel, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
+
+from affectome.errors import InputError
 
 MEASURES = ("valence", "arousal", "dominance", "sentiment", "toxicity")
+BASE_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def check_base(base: Path, next_step: str = "") -> None:
+    """Make sure that a folder holds an encoder in Hugging Face layout.
+
+    Args:
+        base: The folder.
+        next_step: What to do when it does not.
+
+    Raises:
+        InputError: A file is missing.
+    """
+    for name in BASE_FILES:
+        if not (base / name).is_file():
+            raise InputError(
+                f"The base model lacks {name!r} in {base}.", code="bad_base_model", value=base, next_step=next_step
+            )
+
+
+def save_encoder(encoder: PreTrainedModel, tokenizer: Tokenizer, folder: Path) -> None:
+    """Write an encoder with its tokenizer into a folder, so that it can be the base of another training."""
+    encoder.save_pretrained(folder)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def load_encoder(base: Path) -> PreTrainedModel:
+    """An encoder in Hugging Face layout, all of it trainable but the vectors of its words.
+
+    Rare words keep the meaning they had: with tens of thousands of texts most word vectors would only drift.
+    """
+    disable_progress_bar()
+    encoder: PreTrainedModel = AutoModel.from_pretrained(base, attn_implementation="sdpa", local_files_only=True)
+    encoder.get_input_embeddings().weight.requires_grad_(False)
+    return encoder
+
+
+def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """Mean of the token vectors (n, tokens, width) that the mask (n, tokens) keeps: (n, width) in 32-bit floats."""
+    hidden = hidden.float()
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
 class TextAffectModel(nn.Module):
@@ -31,10 +79,8 @@ class TextAffectModel(nn.Module):
 
     def __init__(self, base: Path, labels: Sequence[str], hidden: int = 128) -> None:
         super().__init__()
-        self.encoder = AutoModel.from_pretrained(base, attn_implementation="sdpa", local_files_only=True)
+        self.encoder = load_encoder(base)
         width = int(self.encoder.config.hidden_size)
-        # Rare words keep the meaning they had: with tens of thousands of texts most word vectors would only drift.
-        self.encoder.embeddings.word_embeddings.weight.requires_grad_(False)
         self.labels = tuple(labels)
         self.label_head = nn.Linear(width, len(labels))
         self.label_bias = nn.Parameter(torch.zeros(len(labels)))
@@ -49,9 +95,7 @@ class TextAffectModel(nn.Module):
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Mean of the token vectors: (n, tokens) ids and mask to (n, width)."""
         encoded = self.encoder(input_ids=input_ids, attention_mask=attention_mask)
-        hidden: Tensor = encoded.last_hidden_state.float()
-        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return mean_pool(encoded.last_hidden_state, attention_mask)
 
     def label_logits(self, pooled: Tensor) -> Tensor:
         """Logits (n, labels) of the direct head."""

@@ -1,20 +1,23 @@
-"""From a recipe file to a bundle folder, stage by stage. Needs the ``train`` extra."""
+"""From a recipe file to a bundle folder. Needs the ``train`` extra."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from affectome.errors import InputError, RunError
-from affectome.learn.bundle import check_target, draft_card, held_out, write_bundle
-from affectome.learn.corpora import COMPOSED, load_corpus
-from affectome.learn.recipe import load_stages
-from affectome.learn.text_model import TextAffectModel
-from affectome.learn.trainer import Progress, TextTrainer
-from affectome.learn.vocabulary import load_vocabulary
+from tokenizers import Tokenizer
 
-_BASE_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+from affectome.learn.bundle import draft_card, held_out, write_bundle
+from affectome.learn.checkpoints import check_target, whole_folder
+from affectome.learn.corpora import COMPOSED, load_corpus
+from affectome.learn.descent import Progress
+from affectome.learn.recipe import Recipe, load_recipe, load_teachers
+from affectome.learn.text_model import TextAffectModel, check_base, save_encoder
+from affectome.learn.trainer import TextTrainer
+from affectome.learn.vocabulary import load_vocabulary
+from affectome.models.card import CARD_NAME
+from affectome.pipeline.storage import storage_errors
 
 
 def train_recipe(
@@ -26,16 +29,18 @@ def train_recipe(
     threads: int = 2,
     report: Callable[[str, Progress], None] | None = None,
 ) -> Path:
-    """Train what a recipe describes, and before it the recipe it starts from.
+    """Train what a recipe describes, and before it its teachers.
 
     Corpora composed for this project are read beside the recipe, all others below ``data``. A call that was interrupted
     goes on at the last checkpoint when it is made again. Whatever can be refused is refused before the first step.
+    Beside the bundle, ``out/<id of the recipe>-encoder`` holds the encoder with its full weights in Hugging Face
+    layout, a base for further training.
 
     Args:
         path: The recipe.
         data: Folder that holds one subfolder a corpus.
         base: Folder of the base model.
-        out: Folder for the checkpoints, a subfolder a recipe, and the bundle.
+        out: Folder for the checkpoints, a subfolder a recipe, the bundle and the encoder.
         threads: Processor threads.
         report: Called with the recipe's file name and the progress.
 
@@ -48,36 +53,27 @@ def train_recipe(
         ModelError: The recipe's words do not make a valid card.
         RunError: A checkpoint in ``out`` belongs to another recipe, or ``out`` cannot be written.
     """
-    stages = load_stages(path)
-    recipe = stages[-1][1]
+    recipe = load_recipe(path)
+    teachers = load_teachers(path, recipe)
     vocabulary = load_vocabulary(path.parent / "vocabulary.tsv")
-    for name in _BASE_FILES:
-        if not (base / name).is_file():
-            raise InputError(
-                f"The base model lacks {name!r} in {base}.",
-                code="bad_base_model",
-                value=base,
-                next_step=f"Run: affectome models pull {recipe.base}",
-            )
-    names = {source.corpus for _, stage in stages for source in stage.sources}
+    check_base(base, next_step=f"Run: affectome models pull {recipe.base}")
+    names = {source.corpus for _, each in [*teachers, (path, recipe)] for source in each.sources}
     corpora = {name: load_corpus(name, path.parent if name in COMPOSED else data) for name in sorted(names)}
     held_out(recipe, corpora)
     bundle = out / draft_card(recipe, corpora, base).id
-    check_target(bundle)
-    model: TextAffectModel | None = None
-    for at, stage in stages:
+    encoder = out / f"{recipe.id}-encoder"
+    check_target(bundle, CARD_NAME)
+    check_target(encoder, "config.json")
+
+    def trained(at: Path, each: Recipe, taught_by: Sequence[TextAffectModel] = ()) -> TextAffectModel:
         checkpoints = out / "checkpoints" / at.stem
-        try:
+        with storage_errors(checkpoints):
             checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as reason:
-            raise RunError(
-                f"{checkpoints} cannot be written: {reason.strerror}.",
-                code="cannot_write",
-                value=checkpoints,
-                next_step="Choose another --out folder.",
-            ) from reason
-        trainer = TextTrainer(stage, corpora, base, vocabulary, checkpoints, start=model, threads=threads)
-        model = trainer.train(report=functools.partial(report, at.name) if report else None)
-    assert model is not None  # there is always the stage of the recipe itself
+        trainer = TextTrainer(each, corpora, base, vocabulary, checkpoints, teachers=taught_by, threads=threads)
+        return trainer.train(report=functools.partial(report, at.name) if report else None)
+
+    model = trained(path, recipe, [trained(*teacher) for teacher in teachers])
     write_bundle(model, recipe, corpora, base, bundle, threads)
+    with whole_folder(encoder, "config.json") as staged:
+        save_encoder(model.encoder, Tokenizer.from_file(str(base / "tokenizer.json")), staged)
     return bundle
