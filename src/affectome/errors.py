@@ -5,6 +5,7 @@
     ├── UsageError          an option, label or taxonomy that is not known
     ├── ModelError          weights that are missing, changed, unlicensed or unsafe
     ├── MissingExtraError   an optional part of the installation is absent
+    ├── LeakError           what is to be measured is known to what is measured
     └── RunError            a job that cannot start, go on or resume
 
 Each one carries a stable code, the offending value, what is allowed and the next step, so that the command line,
@@ -103,6 +104,12 @@ class MissingExtraError(AffectomeError):
             value=package,
             next_step=f'Run: pip install "affectome[{extra}]"',
         )
+
+
+class LeakError(AffectomeError):
+    """Rows, groups or texts of the test data that training or choosing has seen."""
+
+    exit_code = 2
 
 
 class RunError(AffectomeError):

@@ -10,6 +10,7 @@ from affectome.evaluate import (
     error_balance,
     f1,
     hits,
+    jaccard,
     multilabel_f1,
     multilabel_per_class,
     per_class,
@@ -190,6 +191,7 @@ def test_error_balance_by_hand():
         (lambda: multilabel_f1(truth=[0, 1], probability=[0.5, 0.5]), "shape_mismatch"),
         (lambda: multilabel_f1(truth=[["a"]], probability=[[0.5]]), "not_numbers"),
         (lambda: multilabel_f1(truth=[[np.inf]], probability=[[0.5]]), "not_finite"),
+        (lambda: jaccard(truth=[0, 1], probability=[0.5, 0.5]), "shape_mismatch"),
         (lambda: multilabel_per_class(truth=[[0, 1]], probability=[[0, 1]], labels=("a",)), "shape_mismatch"),
         (lambda: error_balance(truth=[[0, 1]], prediction=[[0, 1]]), "prediction_not_binary"),
     ],
@@ -203,3 +205,23 @@ def test_arguments_that_do_not_fit_are_refused(call, code):
 def test_metrics_take_no_positional_arguments():
     with pytest.raises(TypeError):
         accuracy([0, 1], [0, 1])
+
+
+@settings(max_examples=30)
+@given(seeds)
+def test_jaccard_equals_sklearn(seed):
+    from sklearn.metrics import jaccard_score
+
+    truth, probability = random_presence(seed)
+    expected = jaccard_score(truth, probability >= 0.5, average="samples", zero_division=1)
+    assert jaccard(truth=truth, probability=probability).value == pytest.approx(expected)
+
+
+def test_jaccard_by_hand():
+    truth = [[1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, NAN], [1, 0, 0]]
+    probability = [[0.9, 0.1, 0.8], [0.1, 0.2, 0.3], [0.7, 0, 0], [1, 1, 1], [NAN, 0, 0]]
+    score = jaccard(truth=truth, probability=probability)  # 1 of 3; neither side gives any; 0 of 1
+    assert score.value == pytest.approx((1 / 3 + 1 + 0) / 3)
+    assert (score.n, score.missing, score.abstained) == (3, 1, 1)
+    assert jaccard(truth=[[1, 1]], probability=[[0.4, 0.4]], thresholds=[0.3, 0.5]).value == 0.5
+    assert np.isnan(jaccard(truth=[[NAN, 1]], probability=[[0.4, 0.4]]).value)

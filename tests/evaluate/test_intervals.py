@@ -1,10 +1,11 @@
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 
-from affectome.errors import UsageError
-from affectome.evaluate import accuracy, bootstrap, bootstrap_mean, f1, kl, mae, paired_bootstrap, pearson
+from affectome.errors import MissingExtraError, UsageError
+from affectome.evaluate import accuracy, bootstrap, bootstrap_mean, f1, kl, mae, over_seeds, paired_bootstrap, pearson
 from affectome.evaluate import intervals as intervals_module
 
 
@@ -139,3 +140,34 @@ def test_arguments_that_do_not_fit_are_refused(call, code):
     with pytest.raises(UsageError) as error:
         call()
     assert error.value.code == code
+
+
+def test_scores_over_seeds_by_hand():
+    # Mean 2, standard deviation 1, t with two degrees of freedom 4.3027: 2 +- 4.3027 / sqrt(3).
+    scores = over_seeds(float, [1, 2, 3])
+    assert (scores.values, scores.seeds, scores.mean, scores.sd) == ((1, 2, 3), (1, 2, 3), 2, 1)
+    assert (scores.low, scores.high) == (pytest.approx(2 - 2.48414, abs=1e-4), pytest.approx(2 + 2.48414, abs=1e-4))
+    assert over_seeds(float, [1, 2, 3], level=0.8).high == pytest.approx(2 + 1.8856 / 3**0.5, abs=1e-4)
+    equal = over_seeds(lambda seed: 0.5, range(4))
+    assert (equal.sd, equal.low, equal.high) == (0, 0.5, 0.5)
+
+
+def test_an_undefined_score_is_not_dropped():
+    scores = over_seeds(lambda seed: float("nan") if seed == 2 else 1.0, [1, 2, 3])
+    assert np.isnan([scores.mean, scores.sd, scores.low, scores.high]).all()
+    np.testing.assert_array_equal(scores.values, [1, float("nan"), 1])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "level", "code"), [([1], 0.95, "bad_seeds"), ([1, 1], 0.95, "bad_seeds"), ([1, 2], 1.0, "bad_level")]
+)
+def test_seeds_that_do_not_fit_are_refused(seeds, level, code):
+    with pytest.raises(UsageError) as error:
+        over_seeds(float, seeds, level=level)
+    assert error.value.code == code
+
+
+def test_the_install_line_is_given_without_scipy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    with pytest.raises(MissingExtraError, match="scipy"):
+        over_seeds(float, [1, 2])

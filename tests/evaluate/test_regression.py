@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectome.errors import UsageError
-from affectome.evaluate import ccc, mae, pearson, r2, rmse, spearman
+from affectome.evaluate import ap_document, ap_emotion, ccc, mae, pearson, r2, rmse, spearman
 
 NAN = float("nan")
 
@@ -89,3 +89,48 @@ def test_arguments_that_do_not_fit_are_refused(truth, prediction, code):
     with pytest.raises(UsageError) as error:
         ccc(truth=truth, prediction=prediction)
     assert error.value.code == code
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32 - 1))
+def test_correlations_of_texts_and_of_emotions_equal_scipy(seed):
+    from scipy.stats import pearsonr
+
+    rng = np.random.default_rng(seed)
+    truth = rng.random((int(rng.integers(3, 30)), 5))
+    prediction = truth + rng.normal(size=truth.shape)
+    texts = [pearsonr(t, p).statistic for t, p in zip(truth, prediction, strict=True)]
+    emotions = [pearsonr(t, p).statistic for t, p in zip(truth.T, prediction.T, strict=True)]
+    assert ap_document(truth=truth, prediction=prediction).per_label == pytest.approx(texts)
+    assert ap_document(truth=truth, prediction=prediction).value == pytest.approx(np.mean(texts))
+    assert ap_emotion(truth=truth, prediction=prediction).value == pytest.approx(np.mean(emotions))
+
+
+def test_correlation_of_texts_by_hand():
+    # Deviations (-1, 0, 1) and (-1, 1, 0): 1 / (sqrt(2) * sqrt(2)).
+    assert ap_document(truth=[[0, 1, 2]], prediction=[[0, 2, 1]]).value == pytest.approx(0.5)
+    assert ap_document(truth=[[0, 1], [1, 0]], prediction=[[0.2, 0.8], [0.1, 0.9]]).per_label == pytest.approx((1, -1))
+
+
+def test_sums_over_one_less_with_population_deviations_are_too_high():
+    truth, prediction = np.array([0.1, 0.5, 0.2, 0.1, 0.1]), np.array([0.2, 0.4, 0.2, 0.1, 0.1])
+    mixed = ((truth - truth.mean()) * (prediction - prediction.mean())).sum() / 4 / (truth.std() * prediction.std())
+    assert mixed > 1
+    assert mixed == pytest.approx(5 / 4 * ap_document(truth=[truth], prediction=[prediction]).value)
+
+
+def test_undefined_and_absent_texts_are_counted_not_set_to_zero():
+    truth = [[0.0, 1.0], [0.5, 0.5], [NAN, 1.0], [1.0, 0.0], [0.2, 0.8]]
+    prediction = [[0.1, 0.9], [0.1, 0.9], [0.1, 0.9], [0.8, NAN], [0.3, 0.7]]
+    score = ap_document(truth=truth, prediction=prediction)
+    assert (score.value, score.n, score.missing, score.abstained, score.undefined) == (pytest.approx(1), 3, 1, 1, 1)
+    assert np.isnan(score.per_label[1])
+    score = ap_emotion(truth=truth, prediction=[[0.1, 0.5], [0.2, 0.5], [0, 0], [0, NAN], [0.1, 0.5]])
+    assert (score.n, score.missing, score.abstained, score.undefined) == (3, 1, 1, 1)
+    nothing = ap_document(truth=[[NAN, 1.0]], prediction=[[0.1, 0.9]])
+    assert np.isnan(nothing.value)
+    assert (nothing.n, nothing.per_label) == (0, ())
+    for metric in (ap_document, ap_emotion):
+        with pytest.raises(UsageError) as error:
+            metric(truth=[0.1, 0.9], prediction=[0.1, 0.9])
+        assert error.value.code == "shape_mismatch"

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affectome.errors import UsageError
-from affectome.evaluate import choose_thresholds, multilabel_f1
+from affectome.errors import LeakError, UsageError
+from affectome.evaluate import Fold, choose_thresholds, decide_across_folds, folds, multilabel_f1
 
 NAN = float("nan")
 
@@ -101,3 +101,27 @@ def test_arguments_that_do_not_fit_are_refused(options, code):
     with pytest.raises(UsageError) as error:
         choose_thresholds(**options)
     assert error.value.code == code
+
+
+def test_each_fold_is_decided_by_the_others():
+    truth = np.array([[1.0], [0.0], [1.0], [0.0]])
+    p = np.array([[0.9], [0.7], [0.3], [0.1]])
+    # The first half cuts at 0.8, the second at 0.2.
+    halves = [Fold(np.array([0, 1]), np.array([2, 3])), Fold(np.array([2, 3]), np.array([0, 1]))]
+    assert decide_across_folds(truth=truth, probability=p, folds=halves).ravel().tolist() == [1, 1, 0, 0]
+    p[3] = NAN
+    decided = decide_across_folds(truth=truth, probability=p, folds=halves[:1])
+    np.testing.assert_array_equal(decided.ravel(), [NAN, NAN, 0, NAN])
+    with pytest.raises(LeakError) as error:
+        decide_across_folds(truth=truth, probability=p, folds=[halves[0], halves[0]])
+    assert error.value.code == "shared_rows"
+
+
+def test_thresholds_from_other_folds_are_not_optimistic():
+    rng = np.random.default_rng(0)
+    truth = (rng.random((120, 6)) < 0.1).astype(float)
+    noise = rng.random((120, 6))
+    everything = choose_thresholds(dev_truth=truth, dev_probability=noise)
+    seen = multilabel_f1(truth=truth, probability=noise, thresholds=everything.values).value
+    decided = decide_across_folds(truth=truth, probability=noise, folds=folds(120, count=5, seed=0))
+    assert multilabel_f1(truth=truth, probability=decided).value < seen - 0.05

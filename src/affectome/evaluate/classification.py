@@ -207,6 +207,34 @@ def multilabel_f1(
     return _average_f1(_count_presence(truth, probability, thresholds, None), average)
 
 
+def jaccard(*, truth: ArrayLike, probability: ArrayLike, thresholds: ArrayLike = 0.5) -> Score:
+    """Accuracy of several labels an item: shared labels over all labels that either side gives, mean over items.
+
+    Args:
+        truth: ``(n, k)`` 0 or 1; a row with NaN is unknown.
+        probability: ``(n, k)`` in 0 to 1; a row with NaN is abstained.
+        thresholds: One number or ``(k,)``, chosen on other data than this.
+
+    Returns:
+        0 to 1; counts are of items. An item to which neither side gives a label is right.
+
+    Raises:
+        UsageError: If shapes differ, the truth is not 0 or 1, or a probability is outside 0 to 1.
+
+    Source: S. Mohammad and others, SemEval-2018 Task 1 (2018), accuracy of the multi-label task.
+    """
+    pairs = check_presence(truth, probability, bounded=True)
+    if pairs.truth.ndim != 2:
+        raise _not_rows(pairs.truth.shape)
+    known, answered = (~np.isnan(side).any(axis=1) for side in (pairs.truth, pairs.output))
+    used = known & answered
+    present, given = pairs.truth[used] == 1, apply_thresholds(pairs.output[used], thresholds)
+    either = (present | given).sum(axis=1)
+    values = np.where(either > 0, (present & given).sum(axis=1) / np.maximum(either, 1), 1.0)
+    value = float(values.mean()) if len(values) else float("nan")
+    return Score(value, len(values), int((~known).sum()), int((known & ~answered).sum()))
+
+
 def multilabel_per_class(
     *, truth: ArrayLike, probability: ArrayLike, labels: Sequence[str], thresholds: ArrayLike = 0.5
 ) -> tuple[ClassScore, ...]:
@@ -292,9 +320,7 @@ def _count_presence(
 ) -> _Counts:
     pairs = check_presence(truth, probability, bounded=True)
     if pairs.truth.ndim != 2 or (labels is not None and len(labels) != pairs.truth.shape[1]):
-        raise UsageError(
-            "There must be one row an item and one column a label.", code="shape_mismatch", value=pairs.truth.shape
-        )
+        raise _not_rows(pairs.truth.shape)
     names = tuple(labels) if labels is not None else tuple(str(i) for i in range(pairs.truth.shape[1]))
     given = apply_thresholds(pairs.output, thresholds) & pairs.used
     present = (pairs.truth == 1) & pairs.used
@@ -331,6 +357,10 @@ def _table(counts: _Counts) -> tuple[ClassScore, ...]:
         counts.predicted,
     )
     return tuple(ClassScore(*row) for row in zip(counts.labels, *(c.tolist() for c in columns), strict=True))
+
+
+def _not_rows(shape: tuple[int, ...]) -> UsageError:
+    return UsageError("There must be one row an item and one column a label.", code="shape_mismatch", value=shape)
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> Floats:

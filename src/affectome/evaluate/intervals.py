@@ -1,15 +1,15 @@
-"""Bootstrap intervals of any metric, of means, and of differences between two readers."""
+"""Intervals: by bootstrap of any metric, of means and of differences between two readers; over seeds by t."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from affectome.errors import UsageError
+from affectome.errors import MissingExtraError, UsageError
 from affectome.evaluate.inputs import check_choice, check_columns, group_positions
 
 Metric = Callable[..., SupportsFloat]
@@ -40,6 +40,29 @@ class Interval:
     resamples: int
     undefined: int
     seed: int
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """A score over repetitions that differ in their seed alone.
+
+    Attributes:
+        values: The score of each seed, in the order of the seeds.
+        mean: Their mean.
+        sd: Their standard deviation, with n - 1.
+        low: Lower end of the t interval of the mean.
+        high: Upper end.
+        level: Confidence level of the interval.
+        seeds: The seeds.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+    level: float
+    seeds: tuple[int, ...]
 
 
 def bootstrap(
@@ -160,6 +183,36 @@ def bootstrap_mean(
     return _interval(float(numbers.mean()), np.concatenate(means), level, seed)
 
 
+def over_seeds(run: Callable[[int], SupportsFloat], seeds: Sequence[int], *, level: float = 0.95) -> SeedScores:
+    """Repeats a run with several seeds.
+
+    The interval is about the chance in training, not about the choice of test items; `bootstrap` is about that.
+
+    Args:
+        run: From a seed to a score.
+        seeds: Two or more different seeds.
+        level: Confidence level, between 0 and 1.
+
+    Returns:
+        All scores with the t interval of their mean; everything but ``values`` is NaN if one of the scores is.
+
+    Raises:
+        UsageError: If there are fewer than two seeds, one is repeated, or the level is out of range.
+        MissingExtraError: If SciPy is not installed.
+    """
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise UsageError("There must be two or more different seeds.", code="bad_seeds", value=list(seeds))
+    check_level(level)
+    try:
+        from scipy.special import stdtrit
+    except ModuleNotFoundError as error:
+        raise MissingExtraError.for_extra("train", "scipy") from error
+    values = np.array([float(run(seed)) for seed in seeds])
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * sd / len(values) ** 0.5
+    return SeedScores(tuple(values.tolist()), mean, sd, mean - half, mean + half, level, tuple(seeds))
+
+
 def paired_difference(metric: Metric, output: Output) -> Metric:
     """A metric of ``truth=``, ``first=`` and ``second=``: how much better the first output scores.
 
@@ -179,6 +232,12 @@ def paired_difference(metric: Metric, output: Output) -> Metric:
         return float(metric(truth=truth, **{output: first})) - float(metric(truth=truth, **{output: second}))
 
     return difference
+
+
+def check_level(level: float) -> None:
+    """Refuses a confidence level that is not between 0 and 1."""
+    if not 0 < level < 1:
+        raise UsageError("The level must lie between 0 and 1.", code="bad_level", value=level, allowed=("0.95",))
 
 
 def _resamples(n: int, groups: ArrayLike | None, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -214,8 +273,7 @@ def _check_resamples(resamples: int) -> int:
 
 
 def _interval(value: float, values: NDArray[np.float64], level: float, seed: int) -> Interval:
-    if not 0 < level < 1:
-        raise UsageError("The level must lie between 0 and 1.", code="bad_level", value=level, allowed=("0.95",))
+    check_level(level)
     defined = values[~np.isnan(values)]
     low = high = float("nan")
     if len(defined):

@@ -1,15 +1,17 @@
-"""Choice of one threshold a label on development data."""
+"""Choice of one threshold a label on development data, or on the other folds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from affectome.errors import UsageError
-from affectome.evaluate.classification import multilabel_f1
+from affectome.errors import LeakError, UsageError
+from affectome.evaluate.classification import apply_thresholds, multilabel_f1
 from affectome.evaluate.inputs import Floats, check_presence
+from affectome.evaluate.splits import Fold
 
 _LOGIT_LIMIT = 1e-6  # keeps the logits of thresholds at 0 and 1 finite
 
@@ -72,6 +74,41 @@ def choose_thresholds(*, dev_truth: ArrayLike, dev_probability: ArrayLike, smoot
         values = 1 / (1 + np.exp(-logit))
     f1 = multilabel_f1(truth=dev_truth, probability=dev_probability, thresholds=values).per_label
     return Thresholds(values, np.array(f1), support, pooled)
+
+
+def decide_across_folds(
+    *, truth: ArrayLike, probability: ArrayLike, folds: Sequence[Fold], smoothing: float = 0.0
+) -> Floats:
+    """Which labels are given, each fold by thresholds chosen on the other folds: the inner loop of a nested validation.
+
+    Args:
+        truth: ``(n, k)`` 0 or 1, NaN for unknown.
+        probability: ``(n, k)`` in 0 to 1, NaN for abstained: what a reader says about rows it was not fitted on.
+        folds: The folds in which the reader was fitted, or others that keep groups together.
+        smoothing: As for `choose_thresholds`.
+
+    Returns:
+        ``(n, k)`` 0 or 1, NaN for abstained and in rows that no fold holds out. It goes into the metrics as
+        ``probability=``, with their threshold of one half.
+
+    Raises:
+        LeakError: If a fold holds out rows it also trains on, or a row is held out twice.
+        UsageError: As `choose_thresholds`.
+    """
+    scores, known = np.asarray(probability, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    decided, held_out = np.full(scores.shape, np.nan), np.zeros(len(scores), dtype=np.bool_)
+    for fold in folds:
+        if np.isin(fold.test, fold.train).any() or held_out[fold.test].any():
+            raise LeakError(
+                "A held-out row is among the rows that thresholds are chosen on, or is held out twice.",
+                code="shared_rows",
+                next_step="Take the folds of folds().",
+            )
+        held_out[fold.test] = True
+        chosen = choose_thresholds(dev_truth=known[fold.train], dev_probability=scores[fold.train], smoothing=smoothing)
+        given = apply_thresholds(scores[fold.test], chosen.values)
+        decided[fold.test] = np.where(np.isnan(scores[fold.test]), np.nan, given)
+    return decided
 
 
 def _best_threshold(truth: Floats, probability: Floats) -> float:
