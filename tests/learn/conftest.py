@@ -49,8 +49,8 @@ limits = ["It knows a few hundred words."]
 SOURCE = '[[sources]]\ncorpus = "{0}"\npasses = {1}\nbatch = {2}\n'
 FIRST = (("goemotions", 14, 16), ("situations", 2, 8), ("emobank", 2, 16), ("vader_ratings", 1, 8), ("toxicity", 1, 8))
 SECOND = (
-    ("goemotions", 2, 16),
-    ("situations_all", 1, 8),
+    ("goemotions", 8, 16),
+    ("situations_all", 2, 8),
     ("emobank", 1, 16),
     ("crowdflower", 0.5, 8),
     ("composed_harmless", 0.5, 8),

@@ -51,7 +51,7 @@ def load_encoder(base: Path) -> PreTrainedModel:
 
     Rare words keep the meaning they had: with tens of thousands of texts most word vectors would only drift.
     """
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     encoder: PreTrainedModel = AutoModel.from_pretrained(base, attn_implementation="sdpa", local_files_only=True)
     encoder.get_input_embeddings().weight.requires_grad_(False)
     return encoder
