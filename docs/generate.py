@@ -1,4 +1,5 @@
-"""Write the pages that mirror the code and the results: commands, taxonomies, error_codes and figures.
+"""Write the pages that mirror the code and the results: commands, taxonomies, error_codes, figures
+and systems.
 
 ``python docs/generate.py`` writes them; with ``--check`` it compares and fails if one is out of date.
 """
@@ -11,7 +12,7 @@ import inspect
 import json
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +21,14 @@ import affectome
 from affectome import errors
 from affectome.affect import Taxonomy, list_taxonomies, load_taxonomy
 from affectome.cli import app
+from affectome.studies import Result, Study, committed_result, find_study, list_systems, show_value, system_state
+from affectome.studies import Table as ResultTable
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks/results"
 PACKAGE = Path(inspect.getfile(affectome)).parent
 NOTE = "<!-- Written by docs/generate.py from the code; `make docs` writes it again. -->\n\n"
+_SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 ERROR_TYPES = {
     name: kind
     for name, kind in inspect.getmembers(errors, inspect.isclass)
@@ -240,10 +244,87 @@ def _measured(aim: dict[str, Any], results: dict[str, Any]) -> float | None:
     return float(found)
 
 
+def systems_page() -> str:
+    """Every system with its state, then for each one with a committed result its tables, claims and gaps."""
+    found = {system.id: committed_result(system.id) for system in list_systems()}
+    states = {system.id: system_state(system) for system in list_systems()}
+    rows = [
+        (
+            str(system.number),
+            f"[{system.title}](#{system.id})" if found[system.id] else system.title,
+            system.what,
+            system.paper,
+            states[system.id].name,
+        )
+        for system in list_systems()
+    ]
+    counted = Counter(state.name for state in states.values())
+    parts = [
+        "# Systems",
+        "",
+        "Published systems for affect that Affectome means to bring under one roof, and whether each one works here.",
+        "*Works*: a committed run measured it, every claim holds and nothing is missing. *Partly*: there is a",
+        "committed run, and the section of the system says what does not hold or is missing. *Not yet*: nothing has",
+        "been measured.",
+        "Each table starts with what has no skill; intervals are 95 % bootstrap intervals.",
+        "",
+        f"{counted['works']} work, {counted['partly']} work partly, {counted['not yet']} do not yet.",
+        "",
+        _table(("no.", "system", "what it does", "paper or code", "here"), rows),
+    ]
+    for system in list_systems():
+        if result := found[system.id]:
+            parts += [f"## {system.id}", "", f"{system.number}, {system.title}: {system.what} ({system.paper}).", ""]
+            parts += [f"**{states[system.id].name.capitalize()}.**", ""]
+            parts += _study_section(find_study(system.id), result)
+    return NOTE + "\n".join(parts).rstrip() + "\n"
+
+
+def _study_section(study: Study, result: Result) -> list[str]:
+    lines = []
+    if study.missing:
+        lines += ["Missing:", "", *(f"- {text}" for text in study.missing), ""]
+    claims = [
+        (
+            claim.text,
+            show_value(claim.value if claim.interval is None else claim.interval),
+            f"{_SIGNS[claim.comparison]} {show_value(claim.threshold)}",
+            "yes" if claim.holds else "**no**",
+        )
+        for claim in result.outcome.claims
+    ]
+    lines.append(_table(("claim", "measured", "wanted", "holds"), claims))
+    for table in result.outcome.tables:
+        lines += [f"{table.title}:", "", _result_table(table)]
+    lines += [f"- {note}" for note in result.outcome.notes]
+    lines += [
+        "",
+        f"Command: `{result.command}`; seed {result.seed}, {result.seconds:,.0f} s with {result.threads} threads on "
+        f"{result.machine['processors']} processors. Reader `{result.reader['model']}`, weights sha256 "
+        f"`{result.reader['sha256'][:16]}…`."
+        + (f" Base `{result.base['name']}`, sha256 `{result.base['sha256'][:16]}…`." if result.base else ""),
+        "",
+        _table(
+            ("data", "files", "sha256"),
+            [(f"`{name}`", f"{d.files:,}", f"`{d.sha256[:16]}…`") for name, d in result.data.items()],
+        ),
+    ]
+    return lines
+
+
+def _result_table(table: ResultTable) -> str:
+    rows = [
+        (row.predictor, row.role, *(show_value(row.values[m]) if m in row.values else "" for m in table.metrics))
+        for row in table.rows
+    ]
+    return _table(("predictor", "role", *table.metrics), rows)
+
+
 PAGES = {
     "commands.md": commands_page,
     "error_codes.md": error_codes_page,
     "figures.md": figures_page,
+    "systems.md": systems_page,
     "taxonomies.md": taxonomies_page,
 }
 

@@ -30,15 +30,15 @@ class ReaderOptions:
 
     Args:
         model: Bundle id or folder; by default the shipped one.
-        taxonomy: Taxonomy id.
+        taxonomy: Taxonomy id; by default the labels the model was trained on.
         labels: Own words for feelings instead of a taxonomy.
-        multi_label: Whether several labels may be present at once; by default the taxonomy decides, and own labels
-            exclude each other.
+        multi_label: Whether several labels may be present at once; by default the taxonomy or the model decides, and
+            own words exclude each other.
         commercial: Refuse weights whose training data forbid commercial use.
     """
 
     model: str | None = None
-    taxonomy: str = "goemotions28"
+    taxonomy: str | None = None
     labels: tuple[str, ...] = ()
     multi_label: bool | None = None
     commercial: bool = False
@@ -71,10 +71,11 @@ class Reading:
             each other the most probable one.
         dimensions: Valence, arousal and dominance with their standard deviations, in [-1, 1].
         tone: Sentiment in [-1, 1] and toxicity in [0, 1].
+        rating: Measures that the model learnt from a table of its user, on their own scales; mostly empty.
         confidence: Calibrated probability of the first label.
         entropy: Entropy of the labels in nats.
         model: Bundle id and version.
-        taxonomy: Taxonomy id.
+        taxonomy: Taxonomy id; for labels a model learnt from a table of its user, the id of the model.
     """
 
     text: str
@@ -84,6 +85,7 @@ class Reading:
     present: tuple[str, ...]
     dimensions: dict[str, float]
     tone: dict[str, float]
+    rating: dict[str, float]
     confidence: float | None
     entropy: float | None
     model: str
@@ -118,6 +120,7 @@ def read(text: str, options: ReaderOptions | None = None, *, reader: TextReader 
         present=present,
         dimensions={name: row[name] for name in dimensions} if emotion else {},
         tone=row["tone"] if emotion else {},
+        rating=row.get("rating") or {},
         confidence=row["confidence"],
         entropy=row["entropy"],
         model=row["model"],

@@ -28,8 +28,8 @@ def test_for_programs(affectome):
     outcome = affectome("text", "Thank you so much!", "--json", "--why")
     reading = json.loads(outcome.out)
     assert list(reading) == [
-        "text", "status", "error", "emotion", "present", "dimensions", "tone", "confidence", "entropy", "model",
-        "taxonomy", "why",
+        "text", "status", "error", "emotion", "present", "dimensions", "tone", "rating", "confidence", "entropy",
+        "model", "taxonomy", "why",
     ]  # fmt: skip
     assert next(iter(reading["emotion"])) == "gratitude"
     assert [word["word"] for word in reading["why"]] == ["Thank", "you", "so", "much!"]

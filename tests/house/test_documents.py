@@ -12,6 +12,7 @@ import pytest
 import affectome
 from affectome import errors
 from affectome.cli import app
+from affectome.studies import COMMITTED
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -50,7 +51,7 @@ def test_commands_of_the_documents_exist(document, line):
 
 def test_every_help_text_shows_an_example():
     shown = {line.split()[1] for document, line in COMMANDS if document == "commands.md"}
-    assert shown >= {"text", "analyze", "taxonomy", "models", "train", "evaluate"}
+    assert shown >= {"text", "analyze", "taxonomy", "models", "train", "evaluate", "study"}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -104,5 +105,12 @@ def test_row_codes_of_the_page_are_those_of_the_code():
 
 def test_every_system_is_listed_once_in_order_with_its_state():
     page = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) \|(?:[^|]+\|){3} (works|partly[^|]*|not yet) \|$", page, re.M)
+    rows = re.findall(r"^\| (\d+) \|(?:[^|]+\|){3} (works|partly|not yet) \|$", page, re.M)
     assert [int(number) for number, _ in rows] == list(range(1, SYSTEMS + 1))
+
+
+def test_every_system_with_a_result_has_its_section():
+    page = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## (.+)$", page, re.M)
+    assert sorted(sections) == sorted(path.stem for path in COMMITTED.glob("*.json"))
+    assert all(f"](#{name}) |" in page for name in sections)

@@ -32,6 +32,11 @@ def test_heavy_libraries_wait_until_they_are_needed(module, plain_environment):
     assert not _loaded_by(f"import {module}", plain_environment) & set(HEAVY)
 
 
+def test_heavy_libraries_wait_until_a_study_runs(plain_environment):
+    loaded = _loaded_by("from affectome.studies import find_studies; find_studies()", plain_environment)
+    assert not loaded & {*HEAVY, "textblob", "vaderSentiment"}
+
+
 def test_import_time(plain_environment):
     clock = "import time; t = time.perf_counter(); import affectome; print(time.perf_counter() - t)"
     seconds = min(

@@ -46,6 +46,7 @@ app.command("affectome.cli.taxonomy:app", name="taxonomy")
 app.command("affectome.cli.models:app", name="models")
 app.command("affectome.cli.train:train", name="train")
 app.command("affectome.cli.evaluate:evaluate", name="evaluate")
+app.command("affectome.cli.study:app", name="study")
 app.command("affectome.cli.doctor:doctor", name="doctor")
 
 

@@ -2,148 +2,102 @@
 
 from __future__ import annotations
 
-import functools
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import shlex
+import sys
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import polars as pl
 from cyclopts import Parameter
-from numpy.typing import NDArray
 
 from affectome.api import ReaderOptions
-from affectome.cli.output import at_commas, console, print_json, print_table
-from affectome.errors import InputError
-from affectome.evaluate import (
-    Interval,
-    Score,
-    accuracy,
-    bootstrap,
-    ece,
-    f1,
-    multilabel_f1,
-    predict_majority,
-    predict_mean,
-    uar,
-)
-from affectome.media import read_segments
-from affectome.perceive import TextReader
+from affectome.cli.output import at_commas, console, print_json, print_scores
+from affectome.evaluate import Assessment, assess, read_labelled
+from affectome.report import EvaluationRun, write_evaluation
+from affectome.version import __version__
 
-Floats = NDArray[np.float64]
-Metric = Callable[..., Score]
-
-_SEED = 0
+_SHOWN = 5  # unknown labels named
 
 
 def evaluate(
-    data: Path,
-    /,
     *,
-    label_column: str,
+    data: Path,
+    label: str,
     text_column: str | None = None,
+    group_column: str | None = None,
+    speaker_column: str | None = None,
     reader: Annotated[ReaderOptions, Parameter(name="*", negative_bool="no-")] = ReaderOptions(),  # noqa: B008
+    out: Path | None = None,
     json: bool = False,
 ) -> int:
     """Score a reader on a table of texts whose labels are known.
 
-    The first rows are what a reader without any skill reaches. Intervals are 95 % bootstrap intervals over texts. Texts
-    the reader abstains from or fails on are counted apart.
+    The first rows are what a reader without any skill reaches, then a control that should fail. Intervals are 95 %
+    bootstrap intervals over texts, or over speakers where the table names them. Rows without a label and texts the
+    reader abstains from or fails on are counted apart. So are labels outside the vocabulary, up to a tenth of the rows,
+    and texts from which a model has learnt its labels.
+
+    With --out, OUT/evaluation.html shows confusions, reliability, groups and the worst errors, and OUT/evaluation.json
+    holds the same figures.
 
     For example:
 
-        affectome evaluate answers.csv --label-column emotion --taxonomy ekman7
-        affectome evaluate comments.csv --label-column labels --json
+        affectome evaluate --data answers.csv --label emotion --taxonomy ekman7 --out evaluation
+        affectome evaluate --data comments.csv --label labels --group-column platform --json
+        affectome evaluate --data new-answers.csv --label emotion --model trained/answers-emotion
 
     Args:
         data: CSV, TSV, JSONL or Parquet file.
-        label_column: Column with the true label; several labels with commas between them where the taxonomy allows it.
+        label: Column with the true label: one a row, or several with commas between them where the vocabulary allows
+            it; numbers for a model that learnt a measure.
         text_column: Column with the text; found by its usual names unless given.
+        group_column: Column with a group to compare.
+        speaker_column: Column with who wrote or spoke, whose texts are not independent.
         reader: Model and vocabulary.
+        out: Folder for the report.
         json: Print JSON.
     """
+    started = datetime.now(UTC)
     loaded = replace(reader, labels=at_commas(reader.labels)).open(threads=2)
-    segments = pl.concat(list(read_segments([data], text_column=text_column, keep=(label_column,)).shards()))
-    truth = _truth(segments["meta"].struct.field(label_column), loaded.labels)
-    estimates = loaded.perceive(segments)
-    scored = (estimates["status"] == "scored").to_numpy()
-    p = np.zeros((len(estimates), len(loaded.labels)))
-    p[scored] = estimates.filter(pl.Series(scored))["emotion"].struct.unnest().to_numpy()
-    rows = _exclusive_rows(truth, p, scored, loaded) if loaded.exclusive else _presence_rows(truth, p, scored, loaded)
-    result = {
-        "data": data.name,
-        "model": loaded.model,
-        "taxonomy": loaded.taxonomy,
-        "texts": len(estimates),
-        "not_scored": dict(Counter(estimates.filter(~pl.Series(scored))["error"])),
-        "seed": _SEED,
-        "results": rows,
-    }
+    table = read_labelled(
+        data, label=label, text_column=text_column, speaker_column=speaker_column, group_column=group_column
+    )
+    assessment = assess(loaded, table)
+    run = EvaluationRun(
+        data=table.name,
+        columns=table.columns,
+        fingerprint=table.fingerprint,
+        model=loaded.model,
+        model_sha256=loaded.sha256,
+        taxonomy=loaded.taxonomy,
+        thresholds=loaded.thresholds,
+        command=shlex.join(["affectome", *sys.argv[1:]]),
+        started=started.isoformat(timespec="seconds"),
+        affectome=__version__,
+    )
+    if out is not None:
+        write_evaluation(assessment, run, out, card=loaded.card.as_dict())
     if json:
-        print_json(result)
-        return 0
-    printed = console()
-    printed.print(f"{len(estimates):,} texts, {(~scored).sum():,} not scored; {loaded.model}, {loaded.taxonomy}\n")
-    shown = [
-        {
-            "predictor": r["predictor"],
-            "metric": r["metric"],
-            "value": f"{r['value']:.3f}",
-            "95 %": f"{r['low']:.3f} to {r['high']:.3f}",
-        }
-        for r in rows
-    ]
-    print_table(shown, right=["value", "95 %"])
+        print_json(asdict(run) | assessment.as_dict())
+    else:
+        _print(assessment, run, out)
     return 0
 
 
-def _truth(column: pl.Series, labels: Sequence[str]) -> Floats:
-    """Presence of each label (n, k) from a column of label lists."""
-    truth = np.zeros((len(column), len(labels)))
-    position = {label.casefold(): k for k, label in enumerate(labels)}
-    for i, cell in enumerate(column):
-        for label in (cell or "").split(","):
-            if label.strip().casefold() not in position:
-                raise InputError(
-                    f"Row {i} has the label {label.strip()!r}, which the reader's vocabulary does not hold.",
-                    code="unknown_label",
-                    value=label.strip(),
-                    allowed=labels,
-                    next_step="Choose the vocabulary of the data with --taxonomy or --labels.",
-                )
-            truth[i, position[label.strip().casefold()]] = 1
-    return truth
-
-
-def _exclusive_rows(truth: Floats, p: Floats, scored: NDArray[np.bool_], reader: TextReader) -> list[dict[str, object]]:
-    names = np.array(reader.labels, dtype=object)
-    true = names[truth.argmax(1)]
-    read = np.where(scored, names[p.argmax(1)], None)
-    majority = predict_majority(train_truth=true, items=len(true))
-    metrics: dict[str, Metric] = {"accuracy": accuracy, "macro F1": f1, "UAR": uar}
-    rows = [
-        _row(predictor, metric, bootstrap(function, seed=_SEED, truth=true, prediction=prediction))
-        for predictor, prediction in (("majority", majority), (reader.model, read))
-        for metric, function in metrics.items()
-    ]
-    right = (true[scored] == read[scored]).astype(float)
-    return [*rows, _row(reader.model, "ECE", bootstrap(ece, seed=_SEED, truth=right, probability=p[scored].max(1)))]
-
-
-def _presence_rows(truth: Floats, p: Floats, scored: NDArray[np.bool_], reader: TextReader) -> list[dict[str, object]]:
-    thresholds = np.array([reader.thresholds.get(label, 0.5) for label in reader.labels])
-    truth, p = truth[scored], p[scored]
-    rows = [
-        _row(predictor, f"{average} F1", bootstrap(metric, seed=_SEED, truth=truth, probability=output))
-        for predictor, output in (("prior", predict_mean(train_truth=truth, items=len(truth))), (reader.model, p))
-        for average in ("macro", "micro")
-        for metric in [functools.partial(multilabel_f1, thresholds=thresholds, average=average)]
-    ]
-    return [*rows, _row(reader.model, "ECE", bootstrap(ece, seed=_SEED, truth=truth, probability=p))]
-
-
-def _row(predictor: str, metric: str, interval: Interval) -> dict[str, object]:
-    found = {"value": interval.value, "low": interval.low, "high": interval.high}
-    return {"predictor": predictor, "metric": metric, **found}
+def _print(assessment: Assessment, run: EvaluationRun, out: Path | None) -> None:
+    printed = console()
+    rows = assessment.rows
+    parts = [f"{count:,} {name.replace('_', ' ')}" for name, count in rows.items() if count and name != "total"]
+    printed.print(f"{rows['total']:,} rows: {', '.join(parts)}; {run.model}, {run.taxonomy}", markup=False)
+    if assessment.unknown:
+        shown = [f"{name} ({count:,})" for name, count in assessment.unknown.items()]
+        more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+        printed.print(f"labels the reader does not know: {', '.join(shown[:_SHOWN])}{more}", markup=False)
+    printed.print()
+    print_scores(assessment.scores)
+    if worst := assessment.worst:
+        score = f"{worst.score.value:.3f} ({worst.score.low:.3f} to {worst.score.high:.3f})"
+        printed.print(f"\nworst group: {worst.group}, {worst.texts:,} texts, {assessment.metric} {score}", markup=False)
+    if out is not None:
+        printed.print(f"\nreport  {out / 'evaluation.html'}\nfigures {out / 'evaluation.json'}", markup=False)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from affectome.errors import AffectomeError, UsageError
+
+if TYPE_CHECKING:
+    from affectome.evaluate import ScoreRow
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
@@ -71,3 +75,26 @@ def print_table(rows: Sequence[Mapping[str, object]], title: str | None = None, 
     for row in rows:
         table.add_row(*(escape(str(value)) for value in row.values()))
     console().print(table)
+
+
+def print_scores(rows: Sequence[ScoreRow], title: str | None = None) -> None:
+    """Print scores with their intervals; what is undefined is a dash."""
+    print_table(
+        [
+            {
+                "predictor": row.predictor,
+                "": "" if row.role == "result" else row.role,
+                "metric": row.metric,
+                "value": figure(row.interval.value),
+                "95 %": f"{figure(row.interval.low)} to {figure(row.interval.high)}",
+            }
+            for row in rows
+        ],
+        title=title,
+        right=["value", "95 %"],
+    )
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """A score with so many digits; a dash for one that is undefined."""
+    return "–" if value != value else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0 takes the sign off a zero

@@ -67,6 +67,8 @@ def _print(reading: Reading, contributions: list[Contribution]) -> None:
     parts = [f"{name} {d[name]:+.2f} ± {d[f'{name}_sd']:.2f}" for name in ("valence", "arousal", "dominance")]
     out.print("\n" + "   ".join(parts))
     out.print(f"sentiment {reading.tone['sentiment']:+.2f}   toxicity {reading.tone['toxicity']:.2f}")
+    for name, value in reading.rating.items():
+        out.print(f"{name} {value:.2f}", markup=False)
     out.print(f"[dim]{reading.taxonomy}, read by {reading.model}[/]")
     if contributions:
         out.print(f"\nwhat moved [bold]{next(iter(reading.emotion))}[/]:")

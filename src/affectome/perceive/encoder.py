@@ -35,6 +35,13 @@ class Encoded(NamedTuple):
     means: Array
     spreads: Array
 
+    def features(self) -> Array:
+        """Everything side by side (n, d) for a linear head: vectors, labels / 4, means, spreads.
+
+        Logits are divided so that no column is much larger than the others.
+        """
+        return np.hstack([self.vectors, self.labels / 4, self.means, self.spreads])
+
 
 class TextEncoder:
     """Runs a text model over any number of texts of any length.

@@ -9,7 +9,7 @@ import polars as pl
 SCORED, ABSTAINED, FAILED = "scored", "abstained", "failed"
 
 
-def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None) -> pl.Schema:
+def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None, ratings: Sequence[str] = ()) -> pl.Schema:
     """Columns and types of an estimates table.
 
     One row a segment and modality. ``start`` and ``end`` are seconds, or character offsets for text. ``emotion`` holds
@@ -19,6 +19,7 @@ def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None) -> 
     Args:
         labels: Labels of the taxonomy, in its order.
         meta: Struct type of the carried columns.
+        ratings: Names of the measures of the reader's own, on scales of their own; without one there is no ``rating``.
     """
     number, word = pl.Float32(), pl.String()
     dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
@@ -38,6 +39,7 @@ def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None) -> 
         "entropy": number,
         **dict.fromkeys(dimensions, number),
         "tone": pl.Struct({"sentiment": number, "toxicity": number}),
+        **({"rating": pl.Struct(dict.fromkeys(ratings, number))} if ratings else {}),
         "model": word,
         "taxonomy": word,
         "meta": meta or pl.Struct({"time": pl.Datetime("us"), "group": word}),

@@ -18,6 +18,7 @@ from affectome.media import is_english
 from affectome.perceive.cleaning import clean
 from affectome.perceive.encoder import Encoded, TextEncoder
 from affectome.perceive.estimates import ABSTAINED, FAILED, SCORED, estimates_schema
+from affectome.perceive.head import BundleHead, text_marks
 
 if TYPE_CHECKING:
     from affectome.models import Bundle
@@ -44,21 +45,26 @@ class TextReader:
 
     Args:
         bundle: A text bundle.
-        taxonomy: Id of a taxonomy; ignored when ``labels`` are given.
+        taxonomy: Id of a taxonomy; ignored when ``labels`` are given. By default the labels the bundle was trained
+            on.
         labels: Own words for feelings; any list of words is a vocabulary.
-        multi_label: Whether several labels may be present at once. By default the taxonomy decides; own labels exclude
-            each other.
+        multi_label: Whether several labels may be present at once. By default the taxonomy or the bundle decides;
+            ``labels`` exclude each other.
         threads: Processor threads.
 
+    Attributes:
+        head: What the bundle learnt from a labelled table, None for a bundle that carries no such head.
+
     Raises:
-        UsageError: The taxonomy is not known, or a label is empty or given twice.
+        UsageError: The taxonomy is not known, a label is empty or given twice, or ``multi_label`` contradicts the
+            labels the bundle was trained on.
         ModelError: The bundle cannot be used.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        taxonomy: str = "goemotions28",
+        taxonomy: str | None = None,
         *,
         labels: Sequence[str] = (),
         multi_label: bool | None = None,
@@ -75,19 +81,25 @@ class TextReader:
             sharpness=self._readout["sharpness"],
             presence=tuple(self._readout["presence"]),
         )
+        described = self._readout.get("head")
+        self.head = BundleHead.load(bundle, described) if described else None
+        self._own: BundleHead | None = None
         self._anchors: Anchors | None = None
         self.thresholds: dict[str, float] = {}
+        if not labels and taxonomy is None and self.head and self.head.kind != "measure":
+            self._use(self.head, multi_label)
+            return
         if labels:
             self.labels, self.taxonomy = _checked(labels), "custom"
             self.exclusive = not multi_label
             self._anchors = self.space.anchors(forms_of_words(self.labels))
             return
-        chosen = load_taxonomy(taxonomy)
+        chosen = load_taxonomy(taxonomy or self._readout["taxonomy"])
         if chosen.kind != "category":
             raise UsageError(
-                f"{taxonomy!r} lists no feelings but {chosen.kind}s.",
+                f"{chosen.id!r} lists no feelings but {chosen.kind}s.",
                 code="not_categories",
-                value=taxonomy,
+                value=chosen.id,
                 allowed=list_taxonomies(),
             )
         self.labels, self.taxonomy = chosen.labels, chosen.id
@@ -97,6 +109,20 @@ class TextReader:
         else:
             self._anchors = self.space.anchors(chosen.forms())
 
+    def _use(self, head: BundleHead, multi_label: bool | None) -> None:
+        """Read the bundle's own labels."""
+        if multi_label is not None and multi_label == (head.kind == "choice"):
+            which = "exclude each other" if multi_label else "may be several a text"
+            raise UsageError(
+                f"The labels {self.model} was trained on {which}.",
+                code="fixed_labels",
+                value="multi_label",
+                next_step="Leave multi_label (--multi-label) out, or choose a taxonomy or labels of your own.",
+            )
+        self._own, self.labels, self.taxonomy = head, head.labels, self.card.id
+        self.exclusive = head.kind == "choice"
+        self.thresholds = dict(zip(head.labels, head.thresholds, strict=False))
+
     def perceive(self, segments: pl.DataFrame) -> pl.DataFrame:
         """Estimates for a table of segments: the same ids in the same order.
 
@@ -104,10 +130,17 @@ class TextReader:
         a word and one that is clearly not English are abstained from; texts above 100,000 characters fail, since an
         average over a book says nothing (cut them into sentences).
         """
-        outcome = [self._admit(text, error) for text, error in zip(segments["text"], segments["error"], strict=True)]
+        outcome = [self.admit(text, error) for text, error in zip(segments["text"], segments["error"], strict=True)]
         return self._table(segments, outcome)
 
     __call__ = perceive
+
+    def learnt_from(self, texts: Sequence[str | None]) -> NDArray[np.bool_]:
+        """Which of n texts the labels or the measure that the bundle carries of its own were learnt from."""
+        head = self.head if self.head and self.head.kind == "measure" else self._own
+        if head is None:
+            return np.zeros(len(texts), np.bool_)
+        return np.isin(text_marks([text or "" for text in texts]), head.seen)
 
     def failed(self, segments: pl.DataFrame, code: str) -> pl.DataFrame:
         """The same table with every segment failed with one code."""
@@ -153,6 +186,8 @@ class TextReader:
 
     def read_out(self, encoded: Encoded) -> Array:
         """Probabilities (n, labels) of texts that are encoded already."""
+        if self._own:
+            return self._own.read(encoded.features())
         if self._anchors is None:
             slope, intercept = (np.array(self._readout[key], np.float32) for key in ("slope", "intercept"))
             return sigmoid(encoded.labels * slope + intercept)
@@ -160,8 +195,13 @@ class TextReader:
         return read(encoded.vectors, self._anchors)
 
     @staticmethod
-    def _admit(text: str | None, error: str) -> tuple[str, str]:
-        """Status and code of a segment before it is scored."""
+    def admit(text: str | None, error: str = "") -> tuple[str, str]:
+        """Status and code that a segment gets before it is read: ``scored`` for one that will be.
+
+        Args:
+            text: The text.
+            error: Code of a reading error.
+        """
         if error:
             return FAILED, error
         if text is None or not text.strip():
@@ -175,7 +215,8 @@ class TextReader:
         return SCORED, ""
 
     def _table(self, segments: pl.DataFrame, outcome: Sequence[tuple[str, str]]) -> pl.DataFrame:
-        schema = estimates_schema(self.labels, segments.schema["meta"])
+        ratings = self.head.labels if self.head and self.head.kind == "measure" else ()
+        schema = estimates_schema(self.labels, segments.schema["meta"], ratings)
         status = pl.Series("status", [state for state, _ in outcome], pl.String)
         kept = segments.select("id", "source", "start", "end", "speaker", "text", "meta").with_columns(
             status,
@@ -217,6 +258,9 @@ class TextReader:
                 "tone"
             ),
         }
+        if self.head and self.head.kind == "measure":
+            values = self.head.read(encoded.features())[back]
+            columns["rating"] = pl.DataFrame(values, schema=list(self.head.labels)).to_struct("rating")
         for k, name in enumerate(("valence", "arousal", "dominance")):
             columns[name] = pl.Series(encoded.means[back, k])
             columns[f"{name}_sd"] = pl.Series(spreads[back, k])

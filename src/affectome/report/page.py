@@ -99,7 +99,7 @@ def write_report(
     with open_estimates(estimates) as table:
         context = _contents(table, info)
     context |= {"info": info, "card": card, "seed": SEED, "resamples": RESAMPLES, "small_group": SMALL_GROUP}
-    page = _environment().get_template("page.html.jinja").render(context)
+    page = environment().get_template("page.html.jinja").render(context)
     write_bytes(out, page.encode())
     return out
 
@@ -177,7 +177,8 @@ def _explanation(outcome: Outcome) -> Mapping[str, str]:
     return entry
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates of this room, with the filters by which they write numbers and texts."""
     import jinja2
 
     environment = jinja2.Environment(
