@@ -129,7 +129,15 @@ def test_how_a_stopped_run_ends(affectome, monkeypatch, raised, code):
 
 
 def test_training_without_the_extra(process, tmp_path):
-    script = "import sys; sys.modules['torch'] = None; from affectome.cli import main; main()"
+    script = (
+        "import sys\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+        "from affectome.cli import main; main()"
+    )
     outcome = process("-c", script, "train", _ROOT / "recipes" / "text.toml", "--out", tmp_path, "--data", tmp_path)
     assert outcome.code == 4
     assert outcome.err.startswith("error [missing_extra] ")
