@@ -30,7 +30,7 @@ def base_vectors(texts: Sequence[str], base: Path, *, threads: int, max_tokens: 
     """
     check_base(base)
     torch.set_num_threads(threads)
-    encoder = load_encoder(base).eval()
+    encoder = load_encoder(base).train(mode=False)
     rows = tokenize(texts, Tokenizer.from_file(str(base / "tokenizer.json")), max_tokens)
     vectors = np.zeros((len(rows), int(encoder.config.hidden_size)), np.float32)
     with torch.inference_mode():
