@@ -106,7 +106,7 @@ class _Silent:
 
     def __call__(self, segments: pl.DataFrame) -> pl.DataFrame:
         nothing = {"top": pl.String, "confidence": pl.Float64}
-        return segments.select(
+        return segments.with_columns(
             *(pl.lit(None, dtype=kind).alias(name) for name, kind in nothing.items()),
             status=pl.lit("abstained"),
             error=pl.lit("not_asked"),
