@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affectome.errors import UsageError
-from affectome.evaluate import auc, average_precision, hit_at_k
+from affectome.evaluate import alert_rate_at_recall, auc, average_precision, hit_at_k, recall_at_alert_rate
 from affectome.evaluate.ranking import midranks
 
 NAN = float("nan")
@@ -52,6 +52,21 @@ def test_average_precision_by_hand():
     assert auc(truth=[1, 0], probability=[0.5, 0.5]).value == 0.5
 
 
+def test_alerts_by_hand():
+    truth, score = [1, 0, 1, 0, 1], [0.9, 0.8, 0.7, 0.7, 0.1]  # rates .2 .4 .8 1, recalls 1/3 1/3 2/3 1
+    assert recall_at_alert_rate(truth=truth, probability=score, rate=0.4).value == pytest.approx(1 / 3)
+    assert recall_at_alert_rate(truth=truth, probability=score, rate=0.6).value == pytest.approx(1 / 3)
+    assert recall_at_alert_rate(truth=truth, probability=score, rate=0.8).value == pytest.approx(2 / 3)
+    assert recall_at_alert_rate(truth=truth, probability=score, rate=0.1).value == 0
+    assert alert_rate_at_recall(truth=truth, probability=score, recall=1 / 3).value == pytest.approx(0.2)
+    assert alert_rate_at_recall(truth=truth, probability=score, recall=0.5).value == pytest.approx(0.8)
+    assert alert_rate_at_recall(truth=truth, probability=score, recall=1).value == 1
+    assert np.isnan(alert_rate_at_recall(truth=[0, 0], probability=[1, 0], recall=0.9).value)
+    assert np.isnan(recall_at_alert_rate(truth=[0, 0], probability=[1, 0], rate=0.9).value)
+    both = recall_at_alert_rate(truth=[[1, 0], [0, 0]], probability=[[1, 0], [0, 1]], rate=0.5)
+    assert (both.value, both.undefined) == (1, 1)
+
+
 def test_constant_scores_are_not_hits():
     score = hit_at_k(truth=[0, 1, 2, 3], probability=np.full((4, 4), 0.25), k=1)
     assert score.value == 0.25
@@ -79,6 +94,8 @@ def test_midranks():
     [
         (lambda: auc(truth=[0.3, 0.8], probability=[0, 1]), "truth_not_binary"),
         (lambda: average_precision(truth=[0, 1], probability=[[0, 1]]), "shape_mismatch"),
+        (lambda: recall_at_alert_rate(truth=[0, 1], probability=[0, 1], rate=0), "bad_rate"),
+        (lambda: alert_rate_at_recall(truth=[0, 1], probability=[0, 1], recall=1.1), "bad_recall"),
         (lambda: hit_at_k(truth=[0], probability=[[0.5, 0.5]], k=2), "bad_k"),
         (lambda: hit_at_k(truth=[0], probability=[[0.5, 0.5]], k=0), "bad_k"),
         (lambda: hit_at_k(truth=[5], probability=[[0.5, 0.5]], k=1), "unknown_label"),

@@ -27,7 +27,7 @@ from affectome.evaluate.intervals import Interval, SeedScores, bootstrap, bootst
 from affectome.evaluate.labelled import LabelKind, LabelledTable, label_kind, read_labelled
 from affectome.evaluate.ordinal import quadratic_kappa, within_one
 from affectome.evaluate.quantification import Prevalence, prevalence, prevalence_change
-from affectome.evaluate.ranking import auc, average_precision, hit_at_k
+from affectome.evaluate.ranking import alert_rate_at_recall, auc, average_precision, hit_at_k, recall_at_alert_rate
 from affectome.evaluate.regression import (
     ap_document,
     ap_emotion,
@@ -74,6 +74,7 @@ __all__ = [
     "Vault",
     "WorstError",
     "accuracy",
+    "alert_rate_at_recall",
     "ap_document",
     "ap_emotion",
     "apply_thresholds",
@@ -120,6 +121,7 @@ __all__ = [
     "rater_against_rest",
     "rater_agreement",
     "read_labelled",
+    "recall_at_alert_rate",
     "reliability",
     "rmse",
     "rps",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectome.affect import load_taxonomy
-from affectome.evaluate import accuracy, ece, f1, hit_at_k, near_duplicates, predict_prior
+from affectome.evaluate import accuracy, ece, f1, folds, hit_at_k, near_duplicates, predict_prior
 from affectome.studies.comparing import claim_difference, measure
 from affectome.studies.corpora import MELD, SITUATIONS, Turns, emotion_words, load_conversations, load_meld
 from affectome.studies.study import Claim, Context, Role, Row, Table
@@ -27,12 +27,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _FEELINGS, _SEVEN = load_taxonomy("ed32").labels, load_taxonomy("meld7").labels
-_STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003)
+_STRENGTHS = (0.3, 0.1, 0.03, 0.01)
 _PRIOR = "frequency of each label"
 _HIT_METRICS: dict[str, Metric] = {"accuracy": accuracy, "hit@3": partial(hit_at_k, k=3), "ECE": ece}
 _WEIGHTED: Metric = partial(f1, average="weighted")
 _TURN_METRICS: dict[str, Metric] = {"weighted F1": _WEIGHTED, "macro F1": f1, "accuracy": accuracy, "ECE": ece}
-_TURNS_BACK = 3
+_TURNS_BACK, _DIRECTIONS = 2, 32
 
 
 def read_conversations(context: Context, affect: AffectFeatures) -> tuple[list[Table], list[Claim]]:
@@ -89,9 +89,11 @@ def _compare_pairs(
     }
     truth = labels[test]
     prior = predict_prior(train_truth=labels[train], labels=list(_FEELINGS), items=len(test))
+    inner = folds(len(train), count=8, seed=context.seed)[0]
     outputs = {_PRIOR: prior}
     for name, (_, features) in inputs.items():
-        outputs[name] = _fit(context, features, labels, train, len(_FEELINGS)).predict(features[test])
+        head = _fit(features, labels, train[inner.train], train[inner.test], len(_FEELINGS))
+        outputs[name] = head.predict(features[test])
     rows = [
         Row(
             name,
@@ -145,8 +147,12 @@ def _compare_turns(
     context: Context, title: str, parts: tuple[Turns, Turns, Turns], seen: list[Floats]
 ) -> tuple[Table, Claim]:
     """The turn alone, with the turns before it, and with those of another dialogue."""
+    from sklearn.decomposition import PCA
+
     train, dev, test = parts
-    before = [history(part, features) for part, features in zip(parts, seen, strict=True)]
+    # Its main directions stand for each turn before, or the history would have thousands of columns.
+    directions = PCA(min(_DIRECTIONS, *seen[0].shape), random_state=context.seed).fit(seen[0])
+    before = [history(part, directions.transform(each)) for part, each in zip(parts, seen, strict=True)]
     rng = np.random.default_rng(context.seed)
     other = [rng.permutation(rows) for rows in before]
     inputs: dict[str, tuple[Role, list[Floats]]] = {
@@ -155,12 +161,10 @@ def _compare_turns(
         "turn and those before it": ("result", [np.hstack(rows) for rows in zip(seen, before, strict=True)]),
     }
     prior = predict_prior(train_truth=train.labels, labels=list(_SEVEN), items=len(test.texts))
-    outputs = {_PRIOR: prior}
+    outputs, labels = {_PRIOR: prior}, np.concatenate([train.labels, dev.labels])
     for name, (_, features) in inputs.items():
-        both = np.vstack(features[:2])
-        labels = np.concatenate([train.labels, dev.labels])
-        place = np.arange(len(both))
-        head = _fit(context, both, labels, place[: len(train.labels)], len(_SEVEN), place[len(train.labels) :])
+        learnt, checked = np.split(np.arange(len(labels)), [len(train.labels)])
+        head = _fit(np.vstack(features[:2]), labels, learnt, checked, len(_SEVEN))
         outputs[name] = head.predict(features[2])
     score = partial(measure, _TURN_METRICS, truth=test.labels, seed=context.seed, groups=test.dialogues)
     rows = [
@@ -209,16 +213,18 @@ def history(turns: Turns, features: Floats) -> Floats:
     return found.reshape(n, -1)
 
 
-def _fit(context: Context, features: Floats, labels: Ints, train: Ints, classes: int, held: Ints | None = None) -> Head:
-    """A read-out of the training rows; its strength is the best on held-out rows, or by inner cross-validation."""
+def _fit(features: Floats, labels: Ints, train: Ints, check: Ints, classes: int) -> Head:
+    """A read-out of the training rows, with the penalty that suits the rows it is checked on best."""
     from affectome.learn.heads import fit_head
 
     targets = np.eye(classes)[labels]
-    if held is None:
-        return fit_head(features[train], targets[train], kind="choice", seed=context.seed)
-    heads = [fit_head(features[train], targets[train], kind="choice", strength=strength) for strength in _STRENGTHS]
-    losses = [-np.log(head.predict(features[held])[np.arange(len(held)), labels[held]]).mean() for head in heads]
-    return heads[int(np.argmin(losses))]
+
+    def loss(head: Head) -> float:
+        right = head.predict(features[check])[np.arange(len(check)), labels[check]]
+        return -float(np.log(np.maximum(right, 1e-12)).mean())
+
+    heads = (fit_head(features[train], targets[train], kind="choice", strength=strength) for strength in _STRENGTHS)
+    return min(heads, key=loss)
 
 
 def _some(turns: Turns, context: Context) -> Turns:

@@ -19,6 +19,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from affectome.evaluate import (
+    Part,
+    assert_disjoint,
     auc,
     bootstrap,
     choose_thresholds,
@@ -28,6 +30,7 @@ from affectome.evaluate import (
 )
 from affectome.studies.comparing import claim_difference, claim_value
 from affectome.studies.corpora import readable
+from affectome.studies.learnt import FOLDERS, note_learnt
 from affectome.studies.read_outs import feature_read_out, word_read_out
 from affectome.studies.study import Claim, Context, Outcome, Role, Row, Study, Table
 
@@ -97,6 +100,7 @@ def run(context: Context) -> Outcome:
         f"The {len(corpus.texts):,} tweets of the published training part are divided anew: {len(corpus.train):,} to"
         f" learn from, {len(corpus.dev):,} to choose with and {len(corpus.test):,} to report, near-duplicates together;"
         " the published test part is not among the data.",
+        note_learnt(context, [corpus.texts[i] for i in corpus.test], "held-out tweets"),
         f"{corpus.copies} tweets have a near-duplicate.",
         "The coarse label is that a tweet is impolite, intolerant or both.",
     ]
@@ -108,7 +112,7 @@ STUDY = Study(
     id="beyond-hate",
     title="Beyond Hate",
     paper="arXiv 2603.22985",
-    data=(_FOLDER,),
+    data=(_FOLDER, *FOLDERS),
     extras=("study", "train"),
     run=run,
     missing=(
@@ -171,6 +175,8 @@ def _load(context: Context) -> _Corpus:
     strata = (fine @ [1, 2]).astype(np.int64)
     split = split_rows(len(texts), groups=clusters, strata=strata, shares=_SHARES, seed=context.seed)
     copies = int((np.bincount(clusters)[clusters] > 1).sum())
+    parts = {name: Part(texts=[texts[i] for i in rows]) for name, rows in split._asdict().items()}
+    assert_disjoint(**parts)
     return _Corpus(texts, targets, clusters, *split, copies)
 
 
