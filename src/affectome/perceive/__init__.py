@@ -2,6 +2,15 @@
 
 from affectome.perceive.estimates import estimates_schema
 from affectome.perceive.noisy_text import PostCleaner
+from affectome.perceive.prosody import ProsodyFeature, measure_prosody, prosody_features
 from affectome.perceive.text import Contribution, TextReader
 
-__all__ = ["Contribution", "PostCleaner", "TextReader", "estimates_schema"]
+__all__ = [
+    "Contribution",
+    "PostCleaner",
+    "ProsodyFeature",
+    "TextReader",
+    "estimates_schema",
+    "measure_prosody",
+    "prosody_features",
+]
