@@ -61,6 +61,20 @@ def test_for_programs(affectome, table, tmp_path, monkeypatch):
     assert any(line.startswith("mood ") for line in printed.splitlines())
 
 
+@pytest.mark.train
+def test_the_encoder_learns_too(affectome, table, tmp_path):
+    pytest.importorskip("torch", reason="needs the train extra")
+    words = ("train", "--data", table, "--label", "mood", "--fine-tune", "--out", tmp_path)
+    missing = affectome(*words, "--base", tmp_path)
+    assert missing.code == 2
+    assert "bad_base_model" in missing.err
+    trained = affectome(*words, "--epochs", 0.1, "--threads", 1, "--json")
+    found = json.loads(trained.out)
+    assert found["agreement"]["valence"] > 0.8
+    assert "head, encoder as it was" in [row["predictor"] for row in found["results"]]
+    assert affectome("models", "verify", tmp_path / "days-mood").code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -68,7 +82,9 @@ def test_for_programs(affectome, table, tmp_path, monkeypatch):
         (("--data", "days.csv"), "needs a recipe, or a table"),
         (("--label", "mood"), "--label names a column of a table"),
         (("recipe.toml", "--data", "x", "--label", "mood", "--id", "a"), "--label, --id cannot be given with a recipe"),
-        (("--data", "x", "--label", "mood", "--base", "y"), "--base cannot be given with a table"),
+        (("--data", "x", "--label", "mood", "--base", "y"), "--base cannot be given with a table without --fine-tune"),
+        (("--data", "x", "--label", "mood", "--epochs", "2"), "--epochs cannot be given with a table without"),
+        (("recipe.toml", "--fine-tune"), "--fine-tune cannot be given with a recipe"),
         (("recipe.toml", "--data", "x"), "needs a folder for its checkpoints"),
     ],
 )

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from affectome.learn.batches import pad, tokenize
 from affectome.learn.bundle import observe_ranges
-from affectome.learn.onnx_graph import OUTPUTS, Range, build_graph, quantize_columns, save_graph
+from affectome.learn.onnx_graph import OUTPUTS, Range, build_graph, quantize_columns, read_encoder, save_graph
 from affectome.learn.text_model import TextAffectModel
 from affectome.models.contents import refusal
 
@@ -169,3 +169,21 @@ def test_columns_keep_seven_bits(weight):
     assert integers.dtype == np.int8
     assert np.abs(integers.astype(int)).max() <= 63
     assert (np.abs(integers * scale - weight) <= scale * 0.5001 + 1e-8).all()
+
+
+def test_an_encoder_is_read_back(weights, integer):
+    plain = build_graph(weights, **SHAPE, ranges={}, quantize_embeddings=False)
+    exact, heads = read_encoder(plain)
+    assert heads == 2
+    assert {f"encoder.{name}" for name in exact} == {
+        name for name in weights if name.startswith("encoder.") and "pooler" not in name
+    }
+    sums = ("encoder.embeddings.position_embeddings.weight", "encoder.embeddings.token_type_embeddings.weight")
+    rounded, _ = read_encoder(integer)
+    for name, value in exact.items():
+        wanted = weights[f"encoder.{name}"]
+        if f"encoder.{name}" == sums[0]:
+            wanted = wanted + weights[sums[1]][0]
+        if f"encoder.{name}" != sums[1]:
+            np.testing.assert_array_equal(value, wanted, err_msg=name)
+        assert np.abs(rounded[name] - value).max() <= np.abs(value).max() / 120

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 _DIMENSIONS = ("valence", "arousal", "dominance")
-_SAMPLE = 500  # training texts of each corpus for input ranges and the background
+SAMPLE = 500
+"""Training texts of each corpus for input ranges and the background."""
 _SMOOTHING = 10.0  # present texts with which the common threshold counts against a rare label's own
 
 
@@ -127,8 +128,39 @@ def _write_files(
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     rng = np.random.default_rng(recipe.seed)
     sample = [
-        text for source in recipe.sources for text in _some(corpora[source.corpus].part("train").texts, _SAMPLE, rng)
+        text for source in recipe.sources for text in _some(corpora[source.corpus].part("train").texts, SAMPLE, rng)
     ]
+    encoder, background = write_encoder(
+        weights, tokenizer, out, layers=layers, heads=heads, sample=sample, threads=threads
+    )
+    readout = _fit_readout(encoder, held_out(recipe, corpora), background, float(weights["scale"]))
+    (out / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
+
+
+def write_encoder(
+    weights: Mapping[str, Array],
+    tokenizer: Tokenizer,
+    out: Path,
+    *,
+    layers: int,
+    heads: int,
+    sample: Sequence[str],
+    threads: int = 2,
+) -> tuple[TextEncoder, Array]:
+    """Write the files of a bundle that hold its encoder, with integer weights.
+
+    Args:
+        weights: State of a ``TextAffectModel`` by parameter name.
+        tokenizer: Its tokenizer.
+        out: Folder for model.onnx, tokenizer.json and space.safetensors.
+        layers: Encoder layers.
+        heads: Attention heads.
+        sample: Training texts for input ranges and the background.
+        threads: Processor threads.
+
+    Returns:
+        The encoder as the bundle runs it, and the mean of the vectors of the sample.
+    """
     watched = build_graph(weights, layers=layers, heads=heads, ranges={}, observe=True, quantize_embeddings=False)
     ranges = observe_ranges(watched, tokenizer, sample, threads)
     save_graph(build_graph(weights, layers=layers, heads=heads, ranges=ranges), out / "model.onnx")
@@ -138,8 +170,7 @@ def _write_files(
     encoder = TextEncoder(_session((out / "model.onnx").read_bytes(), threads), tokenizer)
     background = encoder.vectors(sample).mean(axis=0)
     save_file({"background": background}, out / "space.safetensors")
-    readout = _fit_readout(encoder, held_out(recipe, corpora), background, float(weights["scale"]))
-    (out / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
+    return encoder, background
 
 
 def observe_ranges(
@@ -257,5 +288,5 @@ def draft_card(recipe: Recipe, corpora: Mapping[str, Corpus], base: Path) -> Car
         intended_use=recipe.card.intended_use,
         limits=recipe.card.limits,
         files={"model.safetensors": weights},
-        base_model=BaseModelSource(models[recipe.base].hub.repository, models[recipe.base].licence, weights.sha256),
+        base_model=BaseModelSource(models[recipe.base].origin, models[recipe.base].licence, weights.sha256),
     )

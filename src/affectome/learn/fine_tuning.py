@@ -95,6 +95,11 @@ class FineTuned:
         with torch.inference_mode():
             return {head.plan.name: head.answer(vectors).numpy() for head in self._network.heads}
 
+    def encoder_weights(self) -> dict[str, Array]:
+        """Weights of the encoder by name, each name with ``encoder.`` before it."""
+        state = self._network.encoder.state_dict(prefix="encoder.")
+        return {name: np.asarray(value.numpy(), np.float32) for name, value in state.items()}
+
     def save(self, folder: Path) -> None:
         """Write the encoder in Hugging Face layout, and the heads beside it; the folder appears complete or not at all.
 

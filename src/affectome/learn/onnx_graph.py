@@ -220,3 +220,44 @@ def _heads(g: _Graph, weights: Mapping[str, NDArray[np.float32]], x: str) -> Non
 def save_graph(model: onnx.ModelProto, path: Path) -> None:
     """Write the model as one file."""
     path.write_bytes(model.SerializeToString())
+
+
+def read_encoder(model: onnx.ModelProto) -> tuple[dict[str, NDArray[np.float32]], int]:
+    """The encoder that `build_graph` wrote into a graph, back in float.
+
+    What 7 and 8 bits kept of the weights is kept; the vectors of positions and types were one sum and stay one.
+
+    Args:
+        model: A graph of `build_graph`.
+
+    Returns:
+        Its weights by parameter name of a BERT encoder, and the number of attention heads.
+
+    Raises:
+        KeyError: The graph was not written by `build_graph`.
+    """
+    stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+
+    def dense(name: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        scale = stored.get(f"{name}.scale", np.float32(1))
+        return (stored[f"{name}.weight"].astype(np.float32) * scale).T, stored[f"{name}.bias"]
+
+    words = stored["words"].astype(np.float32) * stored.get("word_scales", np.float32(1))
+    found = {"embeddings.word_embeddings.weight": words, "embeddings.position_embeddings.weight": stored["positions"]}
+    found["embeddings.token_type_embeddings.weight"] = np.zeros((2, words.shape[1]), np.float32)
+    norms = {"embeddings.LayerNorm": "embeddings"}
+    layers = sum(name.endswith(".narrow.weight") for name in stored)
+    for i in range(layers):
+        at = f"encoder.layer.{i}"
+        weight, bias = dense(f"layer.{i}.attention")
+        for part, rows, values in zip(("query", "key", "value"), np.split(weight, 3), np.split(bias, 3), strict=True):
+            found |= {f"{at}.attention.self.{part}.weight": rows, f"{at}.attention.self.{part}.bias": values}
+        products = {"mixed": "attention.output.dense", "wide": "intermediate.dense", "narrow": "output.dense"}
+        for product, parameter in products.items():
+            found[f"{at}.{parameter}.weight"], found[f"{at}.{parameter}.bias"] = dense(f"layer.{i}.{product}")
+        norms |= {f"{at}.attention.output.LayerNorm": f"layer.{i}.middle", f"{at}.output.LayerNorm": f"layer.{i}.out"}
+    for parameter, name in norms.items():
+        found |= {f"{parameter}.weight": stored[f"{name}.gamma"], f"{parameter}.bias": stored[f"{name}.beta"]}
+    mixes = (node for node in model.graph.node if node.op_type == "MultiHeadAttention")
+    heads = next((each.i for node in mixes for each in node.attribute if each.name == "num_heads"), 0)
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in found.items()}, heads

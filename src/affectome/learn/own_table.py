@@ -84,6 +84,7 @@ class TrainedHead:
         strength: Penalty, chosen by cross-validation on the training rows.
         seconds: Time of each step.
         seed: Seed of everything drawn.
+        encoder: The encoder that was trained for the table; None where the head stands on that of the base.
     """
 
     head: BundleHead
@@ -94,6 +95,19 @@ class TrainedHead:
     strength: float
     seconds: dict[str, float]
     seed: int
+    encoder: TunedEncoder | None = None
+
+
+class TunedEncoder(NamedTuple):
+    """An encoder that was trained for a table.
+
+    Attributes:
+        bundle: The encoder, and all that the reader it comes from reads besides.
+        agreement: By what is read, the correlation with that reader on the development rows.
+    """
+
+    bundle: Bundle
+    agreement: dict[str, float]
 
 
 def train_on_table(
@@ -101,6 +115,7 @@ def train_on_table(
     *,
     base: Bundle,
     kind: LabelKind | None = None,
+    tune: Callable[[Rows, Split], TunedEncoder] | None = None,
     threads: int = 2,
     seed: int = 0,
     report: Callable[[str], None] | None = None,
@@ -111,6 +126,8 @@ def train_on_table(
         table: The table.
         base: The text reader whose encoder is used; it is not changed.
         kind: What the label column holds; found out unless given.
+        tune: Trains an encoder on the training rows, which it may calibrate on the development rows; the head then
+            stands on it, and one on the encoder of the base is a baseline. Without it that one is the result.
         threads: Processor threads.
         seed: Seed of split, folds and control.
         report: Called with a line before each step.
@@ -130,12 +147,18 @@ def train_on_table(
     say(f"encoding {len(rows.texts):,} texts")
     x = features.transform(rows.texts)
     clock.lap("encode")
+    frozen: Array | None = None
+    tuned: TunedEncoder | None = None
     say(f"fitting on {len(split.train):,} rows")
-    train_targets = rows.targets[split.train]
-    strength = choose_strength(x[split.train], train_targets, kind=rows.kind, groups=rows.units[split.train], seed=seed)
-    fitted = fit_head(x[split.train], train_targets, kind=rows.kind, strength=strength)
+    if tune:
+        frozen = _fit(rows, split, x, seed)[0].read(x[split.test])
+        tuned = tune(rows, split)
+        x = AffectFeatures(tuned.bundle, threads=threads).transform(rows.texts)
+        clock.lap("tune")
+    head, strength = _fit(rows, split, x, seed)
     known = [rows.texts[row] for row in (*split.train, *split.dev)]
-    head = replace(_calibrated(fitted, rows, x, split.dev), seen=np.unique(text_marks(known)))
+    head = replace(head, seen=np.unique(text_marks(known)))
+    train_targets = rows.targets[split.train]
     shuffled = np.random.default_rng(seed).permutation(train_targets)
     control = _folded(fit_head(x[split.train], shuffled, kind=rows.kind, strength=strength), rows)
     clock.lap("fit")
@@ -146,8 +169,10 @@ def train_on_table(
     predictors = [
         Predictor(name, "baseline", np.tile(train_targets.mean(axis=0), (n, 1))),
         Predictor("labels shuffled", "control", np.asarray(control.read(x[split.test]), np.float64)),
-        Predictor("head", "result", p),
+        Predictor("fine-tuned" if tuned else "head", "result", p),
     ]
+    if frozen is not None:
+        predictors.insert(1, Predictor("head, encoder as it was", "baseline", np.asarray(frozen, np.float64)))
     if rows.kind == "measure":
         truth = truth[:, 0]
         predictors = [Predictor(each.name, each.role, each.output[:, 0]) for each in predictors]
@@ -160,7 +185,15 @@ def train_on_table(
         classes = per_class(truth=truth.argmax(axis=1), prediction=p.argmax(axis=1), labels=rows.labels)
     elif rows.kind == "presence":
         classes = multilabel_per_class(truth=truth, probability=p, labels=rows.labels, thresholds=limits)
-    return TrainedHead(head, rows, split, tuple(scores), classes, strength, clock.laps, seed)
+    return TrainedHead(head, rows, split, tuple(scores), classes, strength, clock.laps, seed, tuned)
+
+
+def _fit(rows: Rows, split: Split, x: Array, seed: int) -> tuple[BundleHead, float]:
+    """A head on features (n, d), calibrated, and its penalty."""
+    targets = rows.targets[split.train]
+    strength = choose_strength(x[split.train], targets, kind=rows.kind, groups=rows.units[split.train], seed=seed)
+    fitted = fit_head(x[split.train], targets, kind=rows.kind, strength=strength)
+    return _calibrated(fitted, rows, x, split.dev), strength
 
 
 def usable_rows(table: LabelledTable, kind: LabelKind | None, features: AffectFeatures) -> Rows:
