@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 OUTPUTS = ("vector", "labels", "means", "spreads")
-_MICROSOFT = "com.microsoft"
+MICROSOFT = "com.microsoft"
+"""Domain of the operators that ONNX Runtime adds."""
 _LEVELS = 63  # largest weight magnitude: 7 bits with sign
 
 
@@ -31,7 +32,7 @@ class Range:
     high: float
 
 
-class _Graph:
+class Graph:
     """Collects nodes and constants, and names intermediate values."""
 
     def __init__(self) -> None:
@@ -39,11 +40,13 @@ class _Graph:
         self.constants: dict[str, onnx.TensorProto] = {}
 
     def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
+        """A constant, once under its name."""
         if name not in self.constants:
             self.constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
-    def add(self, kind: str, inputs: list[str], out: str, domain: str = "", **attributes: float) -> str:
+    def add(self, kind: str, inputs: list[str], out: str, domain: str = "", **attributes: object) -> str:
+        """A node with one output."""
         node = helper.make_node(kind, inputs, [out], name=out, domain=domain)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
         self.nodes.append(node)
@@ -56,8 +59,8 @@ def quantize_columns(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDA
     return np.round(weight / scale).astype(np.int8), scale
 
 
-def _product(
-    graph: _Graph,
+def product(
+    graph: Graph,
     x: str,
     name: str,
     weight: NDArray[np.float32],
@@ -66,8 +69,8 @@ def _product(
 ) -> str:
     """``x @ weight + bias``: integer if the range of x is known, otherwise float."""
     if name not in ranges:
-        product = graph.add("MatMul", [x, graph.constant(f"{name}.weight", weight)], f"{name}.product")
-        return graph.add("Add", [product, graph.constant(f"{name}.bias", bias)], f"{name}.out")
+        multiplied = graph.add("MatMul", [x, graph.constant(f"{name}.weight", weight)], f"{name}.product")
+        return graph.add("Add", [multiplied, graph.constant(f"{name}.bias", bias)], f"{name}.out")
     low, high = min(ranges[name].low, 0.0), max(ranges[name].high, 0.0)
     scale = np.float32(max((high - low) / 255, 1e-8))
     zero = np.uint8(np.clip(round(-low / float(scale)), 0, 255))
@@ -86,7 +89,7 @@ def _product(
             graph.constant(f"{name}.bias", bias),
         ],
         f"{name}.out",
-        domain=_MICROSOFT,
+        domain=MICROSOFT,
     )
 
 
@@ -114,14 +117,14 @@ def build_graph(
         A checked model with the inputs ``input_ids, attention_mask`` (n, tokens) and the outputs ``vector`` (n, width)
         of unit length, ``labels`` (n, labels) logits, ``means`` (n, 5) and ``spreads`` (n, 3).
     """
-    g = _Graph()
+    g = Graph()
     observed: dict[str, str] = {}
 
     def dense(x: str, name: str, *parameters: str) -> str:
         observed[name] = x
         weight = np.concatenate([weights[f"{p}.weight"].T for p in parameters], axis=1)
         bias = np.concatenate([weights[f"{p}.bias"] for p in parameters])
-        return _product(g, x, name, weight, bias, ranges)
+        return product(g, x, name, weight, bias, ranges)
 
     def norm(a: str, b: str, parameter: str, out: str) -> str:
         gamma = g.constant(f"{out}.gamma", weights[f"{parameter}.weight"])
@@ -139,11 +142,11 @@ def build_graph(
         qkv = dense(x, f"layer.{i}.attention", *(f"{at}.attention.self.{p}" for p in ("query", "key", "value")))
         parts = [f"layer.{i}.{p}" for p in ("query", "key", "value")]
         g.nodes.append(helper.make_node("Split", [qkv, split], parts, axis=2))
-        mixed = g.add("MultiHeadAttention", [*parts, "", mask32], f"layer.{i}.mix", domain=_MICROSOFT, num_heads=heads)
+        mixed = g.add("MultiHeadAttention", [*parts, "", mask32], f"layer.{i}.mix", domain=MICROSOFT, num_heads=heads)
         attended = dense(mixed, f"layer.{i}.mixed", f"{at}.attention.output.dense")
         x = norm(attended, x, f"{at}.attention.output.LayerNorm", f"layer.{i}.middle")
         wide = g.add(
-            "Gelu", [dense(x, f"layer.{i}.wide", f"{at}.intermediate.dense")], f"layer.{i}.gelu", domain=_MICROSOFT
+            "Gelu", [dense(x, f"layer.{i}.wide", f"{at}.intermediate.dense")], f"layer.{i}.gelu", domain=MICROSOFT
         )
         x = norm(dense(wide, f"layer.{i}.narrow", f"{at}.output.dense"), x, f"{at}.output.LayerNorm", f"layer.{i}.out")
     _heads(g, weights, x)
@@ -159,7 +162,7 @@ def build_graph(
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in sorted(set(observed.values()))
         ]
     graph = helper.make_graph(g.nodes, "text", inputs, outputs, list(g.constants.values()))
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_MICROSOFT, 1)]
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(MICROSOFT, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="affectome")
     if observe:
         model.metadata_props.add(key="observed", value=" ".join(f"{k}={v}" for k, v in observed.items()))
@@ -167,7 +170,7 @@ def build_graph(
     return model
 
 
-def _embeddings(g: _Graph, weights: Mapping[str, NDArray[np.float32]], quantize: bool) -> str:
+def _embeddings(g: Graph, weights: Mapping[str, NDArray[np.float32]], quantize: bool) -> str:
     """Sum of word, position and type vectors, normalised: (n, tokens, width)."""
     words = weights["encoder.embeddings.word_embeddings.weight"]
     if quantize:
@@ -191,7 +194,7 @@ def _embeddings(g: _Graph, weights: Mapping[str, NDArray[np.float32]], quantize:
     return g.add("LayerNormalization", [summed, gamma, beta], "embeddings", epsilon=1e-12, axis=-1)
 
 
-def _heads(g: _Graph, weights: Mapping[str, NDArray[np.float32]], x: str) -> None:
+def _heads(g: Graph, weights: Mapping[str, NDArray[np.float32]], x: str) -> None:
     """Mean over the tokens and the heads on it, in float."""
     mask = g.add("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
     last, second = g.constant("last", np.array([2], np.int64)), g.constant("second", np.array([1], np.int64))
@@ -206,7 +209,7 @@ def _heads(g: _Graph, weights: Mapping[str, NDArray[np.float32]], x: str) -> Non
         return g.add("Add", [g.add("MatMul", [value, weight], f"{out}.product"), bias], out)
 
     linear(pooled, "label_head", "labels")
-    hidden = g.add("Gelu", [linear(pooled, "measure_head.1", "measure.wide")], "measure.gelu", domain=_MICROSOFT)
+    hidden = g.add("Gelu", [linear(pooled, "measure_head.1", "measure.wide")], "measure.gelu", domain=MICROSOFT)
     raw = linear(hidden, "measure_head.3", "measure.raw")
     size = g.constant("signed_and_share", np.array([4, 1], np.int64))
     g.nodes.append(helper.make_node("Split", [raw, size], ["signed.raw", "share.raw"], axis=1))

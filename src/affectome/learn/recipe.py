@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from affectome.errors import InputError, ModelError
 from affectome.models.tables import build, parse_toml
+
+Kind = TypeVar("Kind")
 
 _RECIPE_LIMITS = {
     "max_tokens": (3, 512),
@@ -102,20 +105,10 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         InputError: The file is missing, not TOML, has keys that are missing or not known, or a value that does not fit.
     """
-    try:
-        recipe = build(Recipe, parse_toml(path.read_bytes()))
-    except OSError as reason:
-        raise InputError(
-            f"The recipe {path} cannot be read: {reason.strerror}.",
-            code="bad_recipe",
-            value=path,
-            next_step="Start from recipes/text.toml.",
-        ) from reason
-    except ModelError as reason:
-        raise _misfit(path, reason.message.rstrip("."), reason.allowed) from reason
-    _check_limits(path, "", recipe, _RECIPE_LIMITS)
+    recipe = read_recipe(path, Recipe, example="recipes/text.toml")
+    check_limits(path, "", recipe, _RECIPE_LIMITS)
     for i, source in enumerate(recipe.sources):
-        _check_limits(path, f"sources[{i}].", source, _SOURCE_LIMITS)
+        check_limits(path, f"sources[{i}].", source, _SOURCE_LIMITS)
     names = sorted({source.corpus for source in recipe.sources})
     if recipe.labels_from not in names:
         raise _misfit(path, f"labels_from is {recipe.labels_from!r}, which is not one of its sources", names)
@@ -142,9 +135,42 @@ def load_teachers(path: Path, recipe: Recipe) -> list[tuple[Path, Recipe]]:
     return teachers
 
 
-def _check_limits(
-    path: Path, where: str, values: Recipe | SourcePlan, limits: Mapping[str, tuple[float, float]]
-) -> None:
+def read_recipe(path: Path, kind: type[Kind], *, example: str) -> Kind:
+    """Read a file into a recipe of some kind, without a look at its values.
+
+    Args:
+        path: The file.
+        kind: A dataclass.
+        example: A recipe to start from instead.
+
+    Raises:
+        InputError: The file is missing, not TOML, or has keys that are missing or not known.
+    """
+    try:
+        return build(kind, parse_toml(path.read_bytes()))
+    except OSError as reason:
+        raise InputError(
+            f"The recipe {path} cannot be read: {reason.strerror}.",
+            code="bad_recipe",
+            value=path,
+            next_step=f"Start from {example}.",
+        ) from reason
+    except ModelError as reason:
+        raise _misfit(path, reason.message.rstrip("."), reason.allowed) from reason
+
+
+def check_limits(path: Path, where: str, values: object, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse settings out of their range.
+
+    Args:
+        path: The recipe.
+        where: What the settings belong to, before their names.
+        values: An object with the settings.
+        limits: Least and greatest value of each.
+
+    Raises:
+        InputError: A value is out of its range.
+    """
     for name, (low, high) in limits.items():
         value = getattr(values, name)
         if not low <= value <= high:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+
+from affectome.errors import UsageError
 
 SCORED, ABSTAINED, FAILED = "scored", "abstained", "failed"
 
 
-def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None, ratings: Sequence[str] = ()) -> pl.Schema:
+def estimates_schema(
+    labels: Sequence[str],
+    meta: pl.DataType | None = None,
+    ratings: Sequence[str] = (),
+    prosody: Sequence[str] = (),
+) -> pl.Schema:
     """Columns and types of an estimates table.
 
     One row a segment and modality. ``start`` and ``end`` are seconds, or character offsets for text. ``emotion`` holds
@@ -20,6 +29,8 @@ def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None, rat
         labels: Labels of the taxonomy, in its order.
         meta: Struct type of the carried columns.
         ratings: Names of the measures of the reader's own, on scales of their own; without one there is no ``rating``.
+        prosody: Names of the features of a voice, in their own units. With them there is an ``intensity``, the expected
+            strength of each label in [0, 1], and a ``prosody``; without one there is neither.
     """
     number, word = pl.Float32(), pl.String()
     dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
@@ -34,14 +45,77 @@ def estimates_schema(labels: Sequence[str], meta: pl.DataType | None = None, rat
         "status": word,
         "error": word,
         "emotion": pl.Struct(dict.fromkeys(labels, number)),
+        **({"intensity": pl.Struct(dict.fromkeys(labels, number))} if prosody else {}),
         "top": word,
         "confidence": number,
         "entropy": number,
         **dict.fromkeys(dimensions, number),
         "tone": pl.Struct({"sentiment": number, "toxicity": number}),
         **({"rating": pl.Struct(dict.fromkeys(ratings, number))} if ratings else {}),
+        **({"prosody": pl.Struct(dict.fromkeys(prosody, number))} if prosody else {}),
         "model": word,
         "taxonomy": word,
         "meta": meta or pl.Struct({"time": pl.Datetime("us"), "group": word}),
     }
     return pl.Schema(columns)
+
+
+def fill_table(
+    segments: pl.DataFrame,
+    outcome: Sequence[tuple[str, str]],
+    about: Mapping[str, str],
+    measured: Mapping[str, pl.Series],
+    schema: pl.Schema,
+) -> pl.DataFrame:
+    """The estimates table of some segments.
+
+    Args:
+        segments: n segments.
+        outcome: Status and code of each.
+        about: Modality, model and taxonomy.
+        measured: Columns over the scored segments, in their order.
+        schema: Columns of the table; those that are not measured are null.
+    """
+    status = pl.Series("status", [state for state, _ in outcome], pl.String)
+    kept = segments.select("id", "source", "start", "end", "speaker", "text", "meta").with_columns(
+        status,
+        pl.Series("error", [code for _, code in outcome], pl.String),
+        **{name: pl.lit(value) for name, value in about.items()},
+    )
+    rows = np.flatnonzero((status == SCORED).to_numpy())
+    missing = pl.Series([None], dtype=pl.Null)
+    columns = [
+        missing.cast(schema[name]).new_from_index(0, len(segments)).alias(name)
+        if name not in measured
+        else _scatter(measured[name], rows, len(segments)).cast(schema[name]).alias(name)
+        for name in schema
+        if name not in kept.columns
+    ]
+    return kept.with_columns(columns).select(list(schema)).cast(schema)
+
+
+def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Own words for feelings without spaces around them.
+
+    Raises:
+        UsageError: A label is empty or given twice.
+    """
+    cleaned = tuple(label.strip() for label in labels)
+    for label in cleaned:
+        if not label or cleaned.count(label) > 1:
+            raise UsageError(
+                f"The label {label!r} is empty or given twice.",
+                code="bad_label",
+                value=label,
+                next_step="Give each once.",
+            )
+    return cleaned
+
+
+def _scatter(values: pl.Series, rows: NDArray[np.int64], n: int) -> pl.Series:
+    """Values at their rows, null elsewhere."""
+    if len(values) == n:
+        return values
+    index = np.full(n, -1, np.int64)
+    index[rows] = np.arange(len(rows))
+    return values.gather(pl.Series(index).replace(-1, None))

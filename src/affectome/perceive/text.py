@@ -17,7 +17,7 @@ from affectome.errors import InputError, UsageError
 from affectome.media import is_english
 from affectome.perceive.cleaning import clean
 from affectome.perceive.encoder import Encoded, TextEncoder
-from affectome.perceive.estimates import ABSTAINED, FAILED, SCORED, estimates_schema
+from affectome.perceive.estimates import ABSTAINED, FAILED, SCORED, check_labels, estimates_schema, fill_table
 from affectome.perceive.head import BundleHead, text_marks
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class TextReader:
             self._use(self.head, multi_label)
             return
         if labels:
-            self.labels, self.taxonomy = _checked(labels), "custom"
+            self.labels, self.taxonomy = check_labels(labels), "custom"
             self.exclusive = not multi_label
             self._anchors = self.space.anchors(forms_of_words(self.labels))
             return
@@ -217,25 +217,10 @@ class TextReader:
     def _table(self, segments: pl.DataFrame, outcome: Sequence[tuple[str, str]]) -> pl.DataFrame:
         ratings = self.head.labels if self.head and self.head.kind == "measure" else ()
         schema = estimates_schema(self.labels, segments.schema["meta"], ratings)
-        status = pl.Series("status", [state for state, _ in outcome], pl.String)
-        kept = segments.select("id", "source", "start", "end", "speaker", "text", "meta").with_columns(
-            status,
-            pl.Series("error", [code for _, code in outcome], pl.String),
-            modality=pl.lit("text"),
-            model=pl.lit(self.model),
-            taxonomy=pl.lit(self.taxonomy),
-        )
-        rows = np.flatnonzero((status == SCORED).to_numpy())
-        measured = self._measure(segments["text"].gather(rows)) if len(rows) else {}
-        missing = pl.Series([None], dtype=pl.Null)
-        columns = [
-            missing.cast(schema[name]).new_from_index(0, len(segments)).alias(name)
-            if name not in measured
-            else _scatter(measured[name], rows, len(segments)).cast(schema[name]).alias(name)
-            for name in schema
-            if name not in kept.columns
-        ]
-        return kept.with_columns(columns).select(list(schema)).cast(schema)
+        rows = [i for i, (state, _) in enumerate(outcome) if state == SCORED]
+        measured = self._measure(segments["text"].gather(rows)) if rows else {}
+        about = {"modality": "text", "model": self.model, "taxonomy": self.taxonomy}
+        return fill_table(segments, outcome, about, measured, schema)
 
     def _measure(self, texts: pl.Series) -> Mapping[str, pl.Series]:
         """The measured columns of scorable texts; equal texts are read once."""
@@ -265,25 +250,3 @@ class TextReader:
             columns[name] = pl.Series(encoded.means[back, k])
             columns[f"{name}_sd"] = pl.Series(spreads[back, k])
         return columns
-
-
-def _scatter(values: pl.Series, rows: NDArray[np.int64], n: int) -> pl.Series:
-    """Values at their rows, null elsewhere."""
-    if len(values) == n:
-        return values
-    index = np.full(n, -1, np.int64)
-    index[rows] = np.arange(len(rows))
-    return values.gather(pl.Series(index).replace(-1, None))
-
-
-def _checked(labels: Sequence[str]) -> tuple[str, ...]:
-    cleaned = tuple(label.strip() for label in labels)
-    for label in cleaned:
-        if not label or cleaned.count(label) > 1:
-            raise UsageError(
-                f"The label {label!r} is empty or given twice.",
-                code="bad_label",
-                value=label,
-                next_step="Give each once.",
-            )
-    return cleaned
