@@ -20,10 +20,10 @@ help: ## Show this list
 demo: $(VENV)/core.stamp ## Analyse the example posts and dialogue, write a table and a report
 	$(BIN)/affectome analyze examples/posts.csv examples/dialogue.csv --out $(DEMO_OUT) --report --overwrite
 
-test: $(VENV)/train.stamp ## Run the whole test suite; fails below 90 % branch coverage
+test: $(VENV)/train.stamp $(VENV)/voice.stamp ## Run the whole test suite; fails below 90 % branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-check: $(VENV)/train.stamp ## Lint, types, import directions, locked requirements, generated pages
+check: $(VENV)/train.stamp $(VENV)/voice.stamp ## Lint, types, import directions, locked requirements, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -49,6 +49,8 @@ lock: $(VENV)/dev.stamp ## Lock the requirements again after a change in pyproje
 	$(LOCK) --group build -c requirements/core.txt -o requirements/build.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/core.txt -c requirements/build.txt -o requirements/dev.txt
 	$(LOCK) requirements/train.in -c requirements/dev.txt -o requirements/train.txt
+	$(LOCK) requirements/voice.in -c requirements/train.txt -c requirements/dev.txt -o requirements/voice.txt
+	$(LOCK) --no-deps requirements/silero.in -o requirements/silero.txt
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) $(DEMO_OUT) docs/_build .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -77,4 +79,10 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/core.stamp
 $(VENV)/train.stamp: requirements/train.txt requirements/torch.txt $(VENV)/dev.stamp
 	$(PIP) --require-hashes -r requirements/train.txt
 	$(PIP) -r requirements/torch.txt
+	@touch $@
+
+# The package with the speech detector's weights asks for torch, which reading them does not need.
+$(VENV)/voice.stamp: requirements/voice.txt requirements/silero.txt $(VENV)/dev.stamp
+	$(PIP) --require-hashes -r requirements/voice.txt
+	$(PIP) --require-hashes --no-deps -r requirements/silero.txt
 	@touch $@

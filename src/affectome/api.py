@@ -7,21 +7,24 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
-from affectome.errors import UsageError
-from affectome.media import read_segments
-from affectome.models import default_model, find_model
-from affectome.perceive import TextReader
+from affectome.errors import InputError, UsageError
+from affectome.media import MixedSource, SpeechDetector, part_inputs, read_recordings, read_segments
+from affectome.models import Bundle, default_model, find_model, locate
+from affectome.perceive import Readers, TextReader, VoiceReader
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
 from affectome.pipeline.storage import storage_errors, write_bytes
 from affectome.version import __version__
 
-MODALITIES = ("text",)
+MODALITIES = ("text", "voice")
+_TASKS = {"text": "text-affect", "voice": "voice-affect"}
+_COMMON = "ekman7"  # taxonomy of a table that several modalities share
+_DETECTOR = ("silero-vad", "silero_vad_16k_sequence.onnx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,9 @@ class ReaderOptions:
     """Which model reads, and into which words.
 
     Args:
-        model: Bundle id or folder; by default the shipped one.
-        taxonomy: Taxonomy id; by default the labels the model was trained on.
+        model: Bundle id or folder; by default the shipped one. Where text and voice are read, it answers for its own
+            kind.
+        taxonomy: Taxonomy id; by default the labels the model was trained on, and ekman7 where text and voice are read.
         labels: Own words for feelings instead of a taxonomy.
         multi_label: Whether several labels may be present at once; by default the taxonomy or the model decides, and
             own words exclude each other.
@@ -44,18 +48,48 @@ class ReaderOptions:
     commercial: bool = False
 
     def open(self, threads: int = 1) -> TextReader:
-        """Load the reader.
+        """Load the reader of text.
 
         Raises:
             ModelError: The bundle is missing, changed, or not allowed for commercial use.
             UsageError: The taxonomy or a label does not fit.
         """
-        bundle = (
-            find_model(self.model, commercial=self.commercial)
-            if self.model
-            else default_model("text-affect", commercial=self.commercial)
-        )
+        bundle = self._bundle("text")
         return TextReader(bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, threads=threads)
+
+    def open_voice(self, threads: int = 1) -> VoiceReader:
+        """Load the reader of voices; it raises what `open` raises."""
+        bundle = self._bundle("voice")
+        words = functools.partial(replace(self, model=None, taxonomy=None, labels=(), multi_label=None).open, threads)
+        return VoiceReader(
+            bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, words=words, threads=threads
+        )
+
+    def open_all(self, modalities: Sequence[str], threads: int = 1) -> Readers:
+        """Load a reader for each modality, all of the same labels; it raises what `open` raises."""
+        options = self
+        if len(modalities) > 1:
+            options = replace(self, taxonomy=self.taxonomy or _COMMON)
+            if self.model is not None:
+                task = find_model(self.model, commercial=self.commercial).card.task
+                chosen = {name: self.model if _TASKS[name] == task else None for name in modalities}
+                if not any(chosen.values()):
+                    find_model(self.model, task=_TASKS[modalities[0]])
+                opened = {name: replace(options, model=model) for name, model in chosen.items()}
+                return Readers({name: _OPENERS[name](each, threads) for name, each in opened.items()})
+        return Readers({name: _OPENERS[name](options, threads) for name in modalities})
+
+    def _bundle(self, modality: str) -> Bundle:
+        task = _TASKS[modality]
+        if self.model:
+            return find_model(self.model, task=task, commercial=self.commercial)
+        return default_model(task, commercial=self.commercial)
+
+
+_OPENERS: dict[str, Callable[[ReaderOptions, int], TextReader | VoiceReader]] = {
+    "text": ReaderOptions.open,
+    "voice": ReaderOptions.open_voice,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +188,8 @@ class InputOptions:
         group_column: Column with a group to compare.
         keep: Further columns to carry into the estimates.
         sentences: Cut each text into sentences.
+        max_seconds: Greatest length of a stretch of speech.
+        whole_clips: Take each recording as one stretch instead of looking for speech in it: for laughs and cries.
     """
 
     text_column: str | None = None
@@ -163,6 +199,8 @@ class InputOptions:
     group_column: str | None = None
     keep: tuple[str, ...] = ()
     sentences: bool = False
+    max_seconds: float = 10.0
+    whole_clips: bool = False
 
 
 def analyze(
@@ -172,7 +210,7 @@ def analyze(
     reader: ReaderOptions | None = None,
     inputs: InputOptions | None = None,
     settings: RunSettings | None = None,
-    modalities: Sequence[str] = MODALITIES,
+    modalities: Sequence[str] | None = None,
     report: bool = True,
     command: str = "",
     progress: Callable[[RunProgress], None] | None = None,
@@ -187,7 +225,7 @@ def analyze(
         reader: Model and vocabulary.
         inputs: Columns and cutting.
         settings: Workers, format, time limit.
-        modalities: What to read; ``text`` so far.
+        modalities: What to read, of ``text`` and ``voice``; by default what the files hold.
         report: Whether to write the report.
         command: The command that was typed, for the record.
         progress: Called as rows are finished.
@@ -198,26 +236,12 @@ def analyze(
         ModelError: The weights cannot be used.
         RunError: The folder holds another run, or the run cannot go on.
     """
-    for modality in modalities:
-        if modality not in MODALITIES:
-            raise UsageError(
-                f"{modality!r} cannot be read yet.", code="unknown_modality", value=modality, allowed=MODALITIES
-            )
     reader, inputs, settings = reader or ReaderOptions(), inputs or InputOptions(), settings or RunSettings()
     chosen = [paths] if isinstance(paths, str | Path) else list(paths)
     out = Path(out)
     _keep_apart(out, chosen)
-    loaded = reader.open()  # before anything is written: a wrong label or model should not leave a folder behind
-    source = read_segments(
-        chosen,
-        text_column=inputs.text_column,
-        id_column=inputs.id_column,
-        speaker_column=inputs.speaker_column,
-        time_column=inputs.time_column,
-        group_column=inputs.group_column,
-        keep=inputs.keep,
-        sentences=inputs.sentences,
-    )
+    source, read_as = open_source(chosen, inputs, modalities)
+    loaded = reader.open_all(read_as)  # before anything is written: a wrong label should not leave a folder behind
     identity = {
         "model": loaded.model,
         "model_sha256": loaded.sha256,
@@ -229,20 +253,24 @@ def analyze(
     started = datetime.now(UTC)
     clock = time.perf_counter()
     result = run(
-        source, functools.partial(reader.open, threads=1), out, settings=settings, identity=identity, progress=progress
+        source,
+        functools.partial(reader.open_all, read_as, threads=1),
+        out,
+        settings=settings,
+        identity=identity,
+        progress=progress,
     )
     record: dict[str, object] = {
         "affectome": __version__,
         "command": command,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 3),
-        "inputs": [entry.source if entry.source == "stdin" else str(entry.path) for entry in source.entries],
+        "inputs": source.inputs,
+        "modalities": list(read_as),
         "problems": [
             {"path": str(problem.path), "code": problem.code, "message": problem.message} for problem in source.problems
         ],
-        "columns": {role: name for role, name in asdict(source.entries[0].columns).items() if name and role != "keep"},
-        "encodings": {entry.source: entry.encoding for entry in source.entries if entry.encoding},
-        "notes": {entry.source: notes for entry in source.entries if (notes := dict(+entry.notes))},
+        **_described(source),
         "model": loaded.model,
         "model_sha256": loaded.sha256,
         "taxonomy": loaded.taxonomy,
@@ -259,7 +287,7 @@ def analyze(
         if report:
             from affectome.report import write_report
 
-            write_report(result.estimates, finished or record, page, card=loaded.card.as_dict())
+            write_report(result.estimates, finished or record, page, card=loaded.cards[0])
         else:
             page.unlink(missing_ok=True)  # it would show another run
     if finished is None:  # the record comes last: where it is, everything is
@@ -267,6 +295,68 @@ def analyze(
             content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
             write_bytes(out / "run.json", content.encode(errors="replace"))
     return result
+
+
+def open_source(
+    paths: Sequence[str | Path], inputs: InputOptions, modalities: Sequence[str] | None = None
+) -> tuple[MixedSource, tuple[str, ...]]:
+    """What some paths hold, as a source of segments, and the modalities that it has.
+
+    Args:
+        paths: Files, folders, or ``-`` for standard input.
+        inputs: Columns and cutting.
+        modalities: What to read; by default what the files hold.
+
+    Raises:
+        InputError: Nothing readable, or a column is missing.
+        UsageError: A modality or an option does not fit.
+        ModelError: ``base_model_missing`` if speech is to be found and the detector is not there.
+        MissingExtraError: There is something to hear and the ``voice`` extra is not installed.
+    """
+    for modality in modalities or ():
+        if modality not in MODALITIES:
+            raise UsageError(
+                f"{modality!r} cannot be read yet.", code="unknown_modality", value=modality, allowed=MODALITIES
+            )
+    written, heard = part_inputs(paths)
+    recordings = None
+    if "voice" in modalities if modalities else heard:
+        detector = None if inputs.whole_clips else SpeechDetector(locate(_DETECTOR[0]) / _DETECTOR[1])
+        recordings = read_recordings(
+            heard or paths, detector=detector, max_seconds=inputs.max_seconds, whole_clips=inputs.whole_clips
+        )
+    texts = None
+    if "text" in modalities if modalities else written:
+        try:
+            texts = read_segments(
+                written or paths,
+                text_column=inputs.text_column,
+                id_column=inputs.id_column,
+                speaker_column=inputs.speaker_column,
+                time_column=inputs.time_column,
+                group_column=inputs.group_column,
+                keep=inputs.keep,
+                sentences=inputs.sentences,
+            )
+        except InputError as error:
+            if recordings is None or modalities or error.code != "nothing_readable":
+                raise
+    source = MixedSource(texts, recordings)
+    return source, tuple(name for name, part in zip(MODALITIES, (texts, recordings), strict=True) if part is not None)
+
+
+def _described(source: MixedSource) -> dict[str, object]:
+    """What the record of a run says about its files."""
+    texts = source.texts.entries if source.texts else []
+    columns = asdict(texts[0].columns).items() if texts else ()
+    recordings = source.recording_entries
+    notes = {entry.source: dict(+entry.notes) for entry in texts} | {e.source: dict(+e.notes) for e in recordings}
+    return {
+        "columns": {role: name for role, name in columns if name and role != "keep"},
+        "encodings": {entry.source: entry.encoding for entry in texts if entry.encoding},
+        "notes": {name: counts for name, counts in notes.items() if counts},
+        "recordings": {entry.source: {"format": entry.format, "seconds": entry.seconds} for entry in recordings},
+    }
 
 
 def _keep_apart(out: Path, paths: Sequence[str | Path]) -> None:

@@ -7,7 +7,9 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = ("core", "build", "dev", "train")
+from affectome.models import base_models
+
+LOCKS = ("core", "build", "dev", "silero", "train", "voice")
 PLATFORMS = [
     {
         "python_version": version,
@@ -60,7 +62,9 @@ def wanted(project):
         "core": core,
         "build": [Requirement(text) for text in project["build-system"]["requires"]] + list(_group(project, "build")),
         "dev": core + list(_group(project, "dev")),
+        "silero": [Requirement(base_models()["silero-vad"].pypi.requirement)],
         "train": [requirement for requirement in train if requirement.name != "torch"],
+        "voice": [Requirement(text) for text in project["project"]["optional-dependencies"]["voice"]],
     }
 
 
@@ -102,9 +106,10 @@ def test_torch_stands_apart_in_the_version_of_the_train_extra(root, project):
         assert "torch" not in _locked(root, name, PLATFORMS[0])
 
 
-def test_the_train_extra_is_what_is_locked(root, wanted):
-    given = {str(requirement) for requirement, _ in _requirements(root / "requirements" / "train.in")}
-    assert {str(requirement) for requirement in wanted["train"]} <= given
+@pytest.mark.parametrize("extra", ["train", "voice"])
+def test_the_extra_is_what_is_locked(root, wanted, extra):
+    given = {str(requirement) for requirement, _ in _requirements(root / "requirements" / f"{extra}.in")}
+    assert {str(requirement) for requirement in wanted[extra]} <= given
 
 
 @pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform["python_version"])

@@ -12,7 +12,7 @@ from urllib.error import URLError
 import pytest
 
 from affectome.errors import ModelError
-from affectome.models import base_models, cache_folder, pull
+from affectome.models import base_models, cache_folder, locate, pull
 from affectome.models import base_models as base_models_function
 
 FILES = {"config.json": b'{"size": 1}', "model.safetensors": bytes(range(256)) * 8}
@@ -116,7 +116,7 @@ def fails(code, *arguments, **options):
 def test_the_shipped_table(monkeypatch):
     monkeypatch.undo()
     known = base_models()
-    assert set(known) >= {"minilm", "smollm2"}
+    assert set(known) >= {"minilm", "silero-vad", "smollm2"}
     assert set(known["minilm"].files) == {
         "config.json",
         "model.safetensors",
@@ -126,10 +126,56 @@ def test_the_shipped_table(monkeypatch):
         "vocab.txt",
     }
     for model in known.values():
-        assert model.licence == "Apache-2.0"
-        assert len(model.hub.revision) == 40
+        assert model.licence in {"Apache-2.0", "MIT"}
+        assert model.hub is None or len(model.hub.revision) == 40
         assert "==" in model.pypi.requirement
         assert model.pypi.folder.endswith("/")
+
+
+@pytest.fixture
+def without_hub(tmp_path):
+    table = tmp_path / "base_models.toml"
+    lines = [line for line in table.read_text().splitlines() if not line.startswith("hub")]
+    table.write_text("\n".join(lines))
+
+
+def test_a_model_that_is_only_on_pypi(small, without_hub, pip):
+    assert base_models()["small"].origin == "small==1.0"
+    assert "not there" in fails("source_unavailable", "small", source="hub").message
+    pip(WHEEL)
+    assert pull("small") == small
+    assert_complete(small)
+
+
+def test_the_origin_is_the_hub_where_there_is_one():
+    assert base_models()["small"].origin == "owner/small"
+
+
+def test_locate_takes_what_was_pulled(small, source):
+    pull("small", source=source)
+    assert locate("small") == small
+
+
+def test_locate_takes_the_installed_package_unless_it_is_changed(tmp_path, monkeypatch):
+    place = tmp_path / "site" / "small"
+    for name, raw in WHEEL.items():
+        path = tmp_path / "site" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(raw)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert locate("small") == place / "model"
+    assert "small" not in sys.modules
+    (place / "model" / "config.json").write_bytes(b"changed....")
+    with pytest.raises(ModelError) as caught:
+        locate("small")
+    assert caught.value.code == "base_model_missing"
+    assert caught.value.next_step == "Run: affectome models pull small"
+
+
+def test_locate_knows_names_only():
+    with pytest.raises(ModelError) as caught:
+        locate("large")
+    assert caught.value.code == "unknown_base_model"
 
 
 def test_cache_folder(monkeypatch, tmp_path):

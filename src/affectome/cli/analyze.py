@@ -25,6 +25,10 @@ from affectome.pipeline import RunProgress, RunResult, RunSettings
 _PREVIEW = 8  # rows
 _BESIDE_TEXT = 48  # columns of the terminal that are not for the text
 _SHOWN = {
+    "source": pl.String(),
+    "start": pl.Float64(),
+    "end": pl.Float64(),
+    "modality": pl.String(),
     "text": pl.String(),
     "status": pl.String(),
     "error": pl.String(),
@@ -46,14 +50,14 @@ def analyze(
     out: Path,
     inputs: Annotated[InputOptions, Parameter(name="*")] = InputOptions(),  # noqa: B008
     reader: Annotated[ReaderOptions, Parameter(name="*", negative_bool="no-")] = ReaderOptions(),  # noqa: B008
-    modalities: tuple[str, ...] = ("text",),
+    modalities: tuple[str, ...] = (),
     format: Literal["parquet", "csv", "jsonl"] = "parquet",
     workers: int = 1,
     report: Annotated[bool, Parameter(negative_bool="no-")] = True,
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
-    """Read every text in files and folders.
+    """Read every text and every voice in files and folders.
 
     Writes DIR/estimates.parquet (or .csv, .jsonl), DIR/report.html and DIR/run.json. A run that was interrupted goes on
     where it stopped when the same command is given again.
@@ -63,14 +67,16 @@ def analyze(
         affectome analyze posts.csv --out results
         affectome analyze survey.csv --out results --text-column answer --group-column region --format csv
         affectome analyze chats/ --out results --labels calm,tense,hostile --workers 4
+        affectome analyze interview.mp4 calls/ --out results
         cat lines.txt | affectome analyze - --out results
 
     Args:
-        paths: CSV, TSV, JSONL, Parquet or TXT files, folders of them, or - for standard input.
+        paths: CSV, TSV, JSONL, Parquet or TXT files, recordings (WAV, FLAC, MP3, OGG, M4A, MP4 and others), folders of
+            them, or - for standard input.
         out: Folder for the results.
         inputs: Columns and cutting.
         reader: Model and vocabulary.
-        modalities: What to read, with commas between them.
+        modalities: What to read, text or voice or text,voice; by default what the files hold.
         format: File format of the estimates.
         workers: Worker processes.
         report: Write the report.
@@ -104,7 +110,7 @@ def analyze(
             reader=replace(reader, labels=at_commas(reader.labels)),
             inputs=replace(inputs, keep=at_commas(inputs.keep)),
             settings=RunSettings(workers=workers, format=format, overwrite=overwrite),
-            modalities=at_commas(modalities),
+            modalities=at_commas(modalities) or None,
             report=report,
             command=shlex.join(["affectome", *sys.argv[1:]]),
             progress=show,
@@ -155,7 +161,7 @@ def _head(estimates: Path) -> list[dict[str, Any]]:
     width = max(console().width - _BESIDE_TEXT, 20)
     return [
         {
-            "text": _shortened(row["text"] or "", width),
+            "text": _shortened(_what(row), width),
             "reading": row["top"] or f"{row['status']}: {row['error']}",
             "p": _number(row["confidence"], "{:.2f}"),
             "valence": _number(row["valence"], "{:+.2f}"),
@@ -163,6 +169,14 @@ def _head(estimates: Path) -> list[dict[str, Any]]:
         }
         for row in frame.iter_rows(named=True)
     ]
+
+
+def _what(row: dict[str, Any]) -> str:
+    """The text, or which stretch of which recording."""
+    if row["modality"] == "text":
+        return row["text"] or ""
+    heard = f": {row['text']}" if row["text"] else ""
+    return f"{row['source']} {row['start']:.1f}–{row['end']:.1f} s{heard}"
 
 
 def _shortened(text: str, width: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,9 +26,23 @@ _FORMATS: dict[str, Format] = {
     ".parquet": "parquet",
     ".txt": "text",
 }
+# fmt: off
+SOUND_ENDINGS = frozenset({
+    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi", ".caf", ".eac3", ".flac",
+    ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64", ".wav", ".wave", ".webm",
+    ".wma", ".wmv", ".wv",
+})
+# fmt: on
+"""Endings of the files whose sound is read, those of films included."""
+
 READABLE = (*_FORMATS, ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz", ".txt.gz")
 _STDIN = "-"
 _GZIP = b"\x1f\x8b"
+_SOUND_MARK = re.compile(
+    rb"RIFF....WAVE|RF64|FORM....AIF[FC]|fLaC|OggS|ID3|\.snd|caff|\x1aE\xdf\xa3|....ftyp|FLV\x01|\x30\x26\xb2\x75",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,7 @@ class FoundFile:
         format: How it is written; None if that is to be found out from its content.
         compressed: Whether it is gzip-compressed.
         temporary: Whether it is a copy of standard input that whoever reads it deletes.
+        sound: Whether it ends like a file with sound or, named and of no known ending, begins like one.
     """
 
     path: Path
@@ -67,9 +83,10 @@ class FoundFile:
     format: Format | None
     compressed: bool
     temporary: bool = False
+    sound: bool = False
 
 
-def find_files(paths: Sequence[str | Path]) -> tuple[list[FoundFile], list[FileProblem]]:
+def find_files(paths: Sequence[str | Path], *, sound: bool = False) -> tuple[list[FoundFile], list[FileProblem]]:
     """Every file behind ``paths``, each once, folders in the order of their sorted relative paths.
 
     In folders, hidden files and folders are passed over. Symbolic links are not followed: what they point at inside
@@ -77,6 +94,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[FoundFile], list[FileP
 
     Args:
         paths: Files, folders, or ``-`` for standard input.
+        sound: Find the files with sound and pass over texts and standard input, which others read.
 
     Raises:
         InputError: ``no_paths``, ``missing_path`` or ``not_a_file``.
@@ -89,15 +107,26 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[FoundFile], list[FileP
     problems: list[FileProblem] = []
     seen: set[Path] = set()
     for path in paths:
+        if sound and str(path) == _STDIN:
+            continue
         for item in _behind(path):
             if isinstance(item, FileProblem):
                 problems.append(item)
+            elif sound and not item.sound:
+                continue
+            elif item.sound and not sound and not item.named:
+                problems.append(_unknown(item.path))
             elif (place := item.path.resolve()) not in seen:
                 seen.add(place)
                 found.append(item)
     if len({file.source for file in found}) < len(found):
         found = [replace(file, source=file.given_as) for file in found]
     return found, problems
+
+
+def is_recording(path: str | Path) -> bool:
+    """Whether a path ends like a file with sound; text readers leave such files to `read_recordings`."""
+    return Path(path).suffix.lower() in SOUND_ENDINGS
 
 
 def content_hash(path: Path) -> str:
@@ -147,10 +176,10 @@ def _in_folder(folder: Path) -> Iterator[FoundFile | FileProblem]:
                 problems.append(FileProblem(path, "outside_folder", "The link points out of the folder."))
         elif not path.is_file():
             problems.append(FileProblem(path, "unknown_format", "It is not a regular file."))
-        elif (file := _found(path, path.relative_to(folder).as_posix(), named=False)).format is None:
-            problems.append(FileProblem(path, "unknown_format", f"Only {', '.join(READABLE)} are read."))
-        else:
+        elif (file := _found(path, path.relative_to(folder).as_posix(), named=False)).format or file.sound:
             yield file
+        else:
+            problems.append(_unknown(path))
     if not names and not problems:
         problems.append(FileProblem(folder, "empty_folder", "There is no file in it."))
     yield from problems
@@ -163,7 +192,20 @@ def _found(path: Path, source: str, *, named: bool) -> FoundFile:
     written_as = _FORMATS.get("".join(ending))
     if compressed and written_as == "parquet":  # Parquet compresses itself and cannot be read through gzip
         written_as = None
-    return FoundFile(path, source, path.as_posix(), named=named, format=written_as, compressed=compressed)
+    sound = is_recording(path) or (named and written_as is None and _begins_like_sound(path))
+    return FoundFile(path, source, path.as_posix(), named=named, format=written_as, compressed=compressed, sound=sound)
+
+
+def _begins_like_sound(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return _SOUND_MARK.match(stream.read(12)) is not None
+    except OSError:  # whoever reads it will say so
+        return False
+
+
+def _unknown(path: Path) -> FileProblem:
+    return FileProblem(path, "unknown_format", f"Only {', '.join(READABLE)} are read.")
 
 
 def _spool_stdin() -> FoundFile:

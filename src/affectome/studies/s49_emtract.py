@@ -81,7 +81,8 @@ def run(context: Context) -> Outcome:
     notes = [
         "Read-outs were fitted on the training part; their weights and how far answers lean towards rare labels were"
         f" chosen on the development part: {_said(weights)}; an answer is the label with the highest probability over"
-        f" its training frequency to the power of {tilts[EMOTION]:.1f} (emotion) or {tilts[SENTIMENT]:.1f} (sentiment).",
+        f" its training frequency to the power of {tilts[EMOTION]:.1f} (emotion) or"
+        f" {tilts[SENTIMENT]:.1f} (sentiment).",
         f"Test posts that nearly repeat a post of the other parts: {int(repeated.sum())}.",
         "The published parts are drawn by chance from the same days and stocks, so a score for later days would be"
         " lower.",
