@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 
 from affectome.errors import InputError
-from affectome.learn import SourcePlan, load_recipe
+from affectome.learn import SourcePlan, load_recipe, recipe_task
 from affectome.learn.corpora import CORPORA
 from affectome.learn.recipe import load_teachers
+from affectome.learn.voice_corpora import known_corpora
+from affectome.learn.voice_recipe import load_voice_recipe
 
 SHIPPED = Path(__file__).parents[2] / "recipes"
 
@@ -27,6 +29,9 @@ def test_the_teachers_are_read_beside_the_recipe(recipes):
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.name)
 def test_the_shipped_recipes_are_valid(path):
+    if recipe_task(path) == "voice-affect":
+        assert {source.corpus for source in load_voice_recipe(path).sources} <= set(known_corpora())
+        return
     recipe = load_recipe(path)
     for _, each in [*load_teachers(path, recipe), (path, recipe)]:
         assert {source.corpus for source in each.sources} <= set(CORPORA)

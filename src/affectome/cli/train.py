@@ -16,6 +16,7 @@ from affectome.cli.output import console, figure, print_json, print_scores, prin
 from affectome.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
+    from affectome.learn.descent import Progress
     from affectome.learn.own_encoder import FineTuning
     from affectome.learn.own_table import TrainedHead
 
@@ -211,7 +212,7 @@ def _print(bundle: Path, trained: TrainedHead) -> None:
 
 
 def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path | None, threads: int) -> int:
-    from affectome.learn import load_recipe
+    from affectome.learn import load_recipe, recipe_task
     from affectome.models import pull
 
     folder = data or os.environ.get("AFFECTOME_DATA")
@@ -221,25 +222,38 @@ def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path |
         )
     if out is None:
         raise _bad_usage("A recipe needs a folder for its checkpoints and its bundle.", "Give it with --out.")
-    plan = load_recipe(recipe)
+    printed = console()
+
+    def report(name: str, now: Progress) -> None:
+        losses = "  ".join(f"{corpus} {loss:.3f}" for corpus, loss in now.losses.items())
+        line = f"{name}  step {now.step:,} of {now.steps:,}  {now.seconds:,.0f} s  {losses}"
+        printed.print(line, markup=False, soft_wrap=True)
+
+    voice = recipe_task(recipe) == "voice-affect"
     try:
-        from affectome.learn.training import train_recipe
+        if voice:
+            from affectome.learn.voice_training import train_voice_recipe
+        else:
+            from affectome.learn.training import train_recipe
     except ModuleNotFoundError as missing:
         raise MissingExtraError.for_extra("train", missing.name or "torch") from None
-
-    printed = console()
-    bundle = train_recipe(
-        recipe,
-        data=Path(folder),
-        base=base or pull(plan.base),
-        out=out,
-        threads=threads,
-        report=lambda name, now: printed.print(
-            f"{name}  step {now.step:,} of {now.steps:,}  {now.seconds:,.0f} s  "
-            + "  ".join(f"{corpus} {loss:.3f}" for corpus, loss in now.losses.items()),
-            markup=False,
-            soft_wrap=True,
-        ),
-    )
+    if not voice:
+        start = base or pull(load_recipe(recipe).base)
+        bundle = train_recipe(recipe, data=Path(folder), base=start, out=out, threads=threads, report=report)
+    elif base is None:
+        raise _bad_usage(
+            "A voice recipe needs the folder of the Whisper it starts from.",
+            "Give it with --base: Hugging Face layout, with model.safetensors.",
+        )
+    else:
+        bundle = train_voice_recipe(
+            recipe,
+            data=Path(folder),
+            base=base,
+            out=out,
+            threads=threads,
+            report=report,
+            prepared=lambda line: printed.print(line, markup=False),
+        )
     printed.print(f"bundle  {bundle}", markup=False, soft_wrap=True)
     return 0

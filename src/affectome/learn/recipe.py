@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from affectome.errors import InputError, ModelError
 from affectome.models.tables import build, parse_toml
@@ -135,6 +135,15 @@ def load_teachers(path: Path, recipe: Recipe) -> list[tuple[Path, Recipe]]:
     return teachers
 
 
+def recipe_task(path: Path) -> str:
+    """What the model of a recipe will do: ``voice-affect``, or ``text-affect`` where the recipe does not say.
+
+    Raises:
+        InputError: The file is missing or not TOML.
+    """
+    return str(_read_table(path, "recipes/text.toml").get("task", "text-affect"))
+
+
 def read_recipe(path: Path, kind: type[Kind], *, example: str) -> Kind:
     """Read a file into a recipe of some kind, without a look at its values.
 
@@ -146,8 +155,16 @@ def read_recipe(path: Path, kind: type[Kind], *, example: str) -> Kind:
     Raises:
         InputError: The file is missing, not TOML, or has keys that are missing or not known.
     """
+    table = _read_table(path, example)
     try:
-        return build(kind, parse_toml(path.read_bytes()))
+        return build(kind, table)
+    except ModelError as reason:
+        raise _misfit(path, reason.message.rstrip("."), reason.allowed) from reason
+
+
+def _read_table(path: Path, example: str) -> dict[str, Any]:
+    try:
+        return parse_toml(path.read_bytes())
     except OSError as reason:
         raise InputError(
             f"The recipe {path} cannot be read: {reason.strerror}.",
