@@ -70,7 +70,7 @@ def write_voice_bundle(
     card = draft_voice_card(recipe, used, base)
     with whole_folder(out, CARD_NAME) as staged:
         encoder, background = _write_encoder(model, recipe, used, staged, threads)
-        readout = _fit_readout(encoder, background, used, words, measures, float(model.scale))
+        readout = _fit_readout(encoder, background, used, words, measures, model.scale.item())
         (staged / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
         entries = {path.name: FileEntry.of(path) for path in sorted(staged.iterdir())}
         write_card(staged / CARD_NAME, replace(card, files=entries))
