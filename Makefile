@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 # The card takes its figures from the results of the others.
-BENCHMARKS := startup text_accuracy throughput memory kill_resume card_metrics
+BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed card_metrics
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
 
 .DEFAULT_GOAL := help
