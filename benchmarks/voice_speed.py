@@ -2,8 +2,8 @@
 
 Run: python benchmarks/voice_speed.py --data DIR
 
-The recording is made of the clips of two corpora with pauses between them. openSMILE measures features only; its time is
-given where it is installed, for scale.
+The recording is made of the clips of two corpora with pauses between them. openSMILE measures features only; its time
+is given where it is installed, for scale.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_doctor_tells_core_from_extra_packages(monkeypatch):
     assert state == "broken"
     assert "no-such-core" in found
     assert "extra" not in found
-    state, found = doctor._packages("train")
+    state, found = doctor._packages("train", "training")
     assert state == "absent"
     assert found == 'no-such-extra; for training run: pip install "affectome[train]"'
 
@@ -100,3 +100,15 @@ def _refuse(*_, **__):
     from affectome.errors import ModelError
 
     raise ModelError("The weights were changed.", code="hash_mismatch")
+
+
+def test_doctor_says_how_to_get_the_speech_detector(affectome, monkeypatch):
+    def nowhere(name):
+        from affectome.errors import ModelError
+
+        raise ModelError("It is not here.", code="base_model_missing", next_step=f"Run: affectome models pull {name}")
+
+    monkeypatch.setattr("affectome.cli.doctor.locate", nowhere)
+    checks = {check["check"]: check for check in json.loads(affectome("doctor", "--json").out)["checks"]}
+    assert checks["speech detector"]["state"] == "absent"
+    assert "affectome models pull silero-vad" in checks["speech detector"]["found"]

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from affectome.api import ReaderOptions, read
 from affectome.cli.output import console, print_json, print_table
-from affectome.errors import AffectomeError
-from affectome.models import base_models, cache_folder, list_models, verify
+from affectome.errors import AffectomeError, ModelError
+from affectome.models import base_models, cache_folder, list_models, locate, verify
 from affectome.version import __version__
 
 # A requirement in the metadata of a package looks like: torch==2.13.0; extra == 'train'
@@ -31,7 +31,9 @@ def doctor(*, json: bool = False) -> int:
         for name, run in (
             ("python", _python),
             ("core packages", lambda: _packages(None)),
-            ("training packages", lambda: _packages("train")),
+            ("training packages", lambda: _packages("train", "training")),
+            ("voice packages", lambda: _packages("voice", "recordings")),
+            ("speech detector", _detector),
             ("shipped models", _models),
             ("reading", _reading),
             ("base weights", _bases),
@@ -57,7 +59,7 @@ def _python() -> tuple[str, str]:
     return "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors"
 
 
-def _packages(extra: str | None) -> tuple[str, str]:
+def _packages(extra: str | None, purpose: str = "") -> tuple[str, str]:
     try:
         requirements = requires("affectome") or []
     except PackageNotFoundError:
@@ -75,7 +77,7 @@ def _packages(extra: str | None) -> tuple[str, str]:
     if not missing:
         return "ok", ", ".join(found)
     if extra:
-        return "absent", f'{", ".join(missing)}; for training run: pip install "affectome[{extra}]"'
+        return "absent", f'{", ".join(missing)}; for {purpose} run: pip install "affectome[{extra}]"'
     return "broken", f"missing: {', '.join(missing)}; run: pip install affectome"
 
 
@@ -87,6 +89,13 @@ def _models() -> tuple[str, str]:
     if wrong or not reports:
         return "broken", "; ".join(wrong) or "no model is installed"
     return "ok", ", ".join(installed.card.versioned_id for installed in listed.models)
+
+
+def _detector() -> tuple[str, str]:
+    try:
+        return "ok", str(locate("silero-vad"))
+    except ModelError as error:
+        return "absent", f"for recordings; {error.next_step}"
 
 
 def _reading() -> tuple[str, str]:
