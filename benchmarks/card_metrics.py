@@ -1,6 +1,7 @@
-"""Copy the text reader's measured figures into its card.
+"""Copy the measured figures of the shipped readers into their cards.
 
-Run: python benchmarks/card_metrics.py, after text_accuracy.py with the very weights the card names.
+Run: python benchmarks/card_metrics.py, after text_accuracy.py and voice_accuracy.py with the very weights that the cards
+name.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import dataclasses
 import json
 import sys
 
-from affectome.models import Metric, default_model, write_card
+from affectome.models import Metric, find_model, write_card
 from arguments import RESULTS
 
 NOTES = {
@@ -17,28 +18,37 @@ NOTES = {
     "TweetEval emotion test": "4 labels by position, no text of the set in training",
     "SemEval-2007 headlines": "6 labels by position, no text of the set in training",
 }
+# The benchmark of each model; its rows are those whose predictor begins with the model's id.
+BENCHMARKS = {"text-en": "text_accuracy", "voice-all": "voice_accuracy", "voice-clean": "voice_accuracy"}
 
 
 def main() -> None:
-    found = json.loads((RESULTS / "text_accuracy.json").read_text(encoding="utf-8"))
-    bundle = default_model("text-affect")
-    if found["weights"] != bundle.card.files["model.onnx"].sha256:
-        sys.exit("The results belong to other weights. Run text_accuracy.py again.")
-    metrics = tuple(
-        Metric(
-            set=row["set"],
-            metric=row["metric"],
-            value=row["value"],
-            low=row["low"],
-            high=row["high"],
-            n=row["n"],
-            command="python benchmarks/text_accuracy.py",
-            note=NOTES.get(row["set"], ""),
+    for name, benchmark in BENCHMARKS.items():
+        found = json.loads((RESULTS / f"{benchmark}.json").read_text(encoding="utf-8"))
+        bundle = find_model(name)
+        weights = found["models"][name] if "models" in found else found["weights"]
+        if weights != bundle.card.files["model.onnx"].sha256:
+            sys.exit(f"The results belong to other weights of {name}. Run {benchmark}.py again.")
+        metrics = tuple(
+            Metric(
+                set=row["set"],
+                metric=row["metric"],
+                value=row["value"],
+                low=row["low"],
+                high=row["high"],
+                n=row["n"],
+                command=f"python benchmarks/{benchmark}.py",
+                note=NOTES.get(row["set"], row["predictor"].partition(", ")[2]),
+            )
+            for row in found["results"]
+            if row["predictor"] == name or (benchmark == "voice_accuracy" and is_reading(row["predictor"], name))
         )
-        for row in found["results"]
-        if row["predictor"] == "text-en"
-    )
-    write_card(bundle.path / "card.toml", dataclasses.replace(bundle.card, metrics=metrics))
+        write_card(bundle.path / "card.toml", dataclasses.replace(bundle.card, metrics=metrics))
+
+
+def is_reading(predictor: str, name: str) -> bool:
+    """Whether a predictor is a model read in a certain way, and not a control with it."""
+    return predictor.startswith(f"{name}, ") and "another order" not in predictor
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def list_all(*, json: bool = False) -> int:
         print_json({"models": rows, "base_models": bases, "problems": problems})
         return 0
     print_table(rows, right=["MB"])
-    console().print("\nFor training, brought with: affectome models pull NAME")
+    console().print("\nBrought with: affectome models pull NAME")
     print_table(bases)
     if problems:
         print_table(problems, title="\nnot usable")
