@@ -1,6 +1,6 @@
 """Copy the measured figures of the shipped readers into their cards.
 
-Run: python benchmarks/card_metrics.py, after text_accuracy.py and voice_accuracy.py with the very weights that the cards
+Run: python benchmarks/card_metrics.py, after text_accuracy.py and voice_accuracy.py with the weights that the cards
 name.
 """
 

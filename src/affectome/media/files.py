@@ -205,7 +205,7 @@ def _begins_like_sound(path: Path) -> bool:
 
 
 def _unknown(path: Path) -> FileProblem:
-    return FileProblem(path, "unknown_format", f"Only {', '.join(READABLE)} are read.")
+    return FileProblem(path, "unknown_format", f"Only {', '.join(READABLE)} and recordings are read.")
 
 
 def _spool_stdin() -> FoundFile:
