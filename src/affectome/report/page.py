@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ from affectome.report.group_charts import group_affect, group_emotions
 from affectome.report.map_chart import affect_map
 from affectome.report.overview import SURE, TOXIC, Outcome, Overview, count_outcomes, measure
 from affectome.report.palette import Palette, is_neutral
+from affectome.report.recording_charts import clock, prosody_panel, recording_ribbon, recording_trajectory
+from affectome.report.recordings import CLIP_SECONDS, Voices, listen
+from affectome.report.sound import Sounds
 from affectome.report.statistics import RESAMPLES, SEED
 from affectome.report.svg import printable, shortened
 from affectome.report.tables import EstimatesTable, open_estimates
@@ -73,7 +77,12 @@ class RunInfo:
 
 
 def write_report(
-    estimates: Path, run_info: Mapping[str, Any], out: Path, *, card: Mapping[str, Any] | None = None
+    estimates: Path,
+    run_info: Mapping[str, Any],
+    out: Path,
+    *,
+    card: Mapping[str, Any] | None = None,
+    sounds: Sounds | None = None,
 ) -> Path:
     """Write a table of estimates as one self-contained HTML page that opens offline.
 
@@ -85,6 +94,9 @@ def write_report(
         run_info: Fields of `RunInfo`, as ``run.json`` has them; other keys are passed over.
         out: The HTML file to write; an existing one is replaced.
         card: The model's card, with the keys of ``card.toml``.
+        sounds: Gives the sound of recordings: called with a source of the table, a second and a later second, it gives
+            the samples between them, (n,) at 16 kHz with full scale ±1, or None if it cannot. Without it, the page says
+            what it lacks. About a megabyte of sound goes into the page, as its ten strongest moments.
 
     Returns:
         ``out``.
@@ -97,14 +109,15 @@ def write_report(
     known = {name: run_info[name] for name in RunInfo.__dataclass_fields__ if run_info.get(name) is not None}
     info = RunInfo(**known)
     with open_estimates(estimates) as table:
-        context = _contents(table, info)
+        context = _contents(table, info, sounds)
     context |= {"info": info, "card": card, "seed": SEED, "resamples": RESAMPLES, "small_group": SMALL_GROUP}
+    context["clip_seconds"] = CLIP_SECONDS
     page = environment().get_template("page.html.jinja").render(context)
     write_bytes(out, page.encode())
     return out
 
 
-def _contents(table: EstimatesTable, info: RunInfo) -> dict[str, Any]:
+def _contents(table: EstimatesTable, info: RunInfo, sounds: Sounds | None) -> dict[str, Any]:
     """Everything the template shows of the table; parts without data are None."""
     outcomes = count_outcomes(table)
     palette = Palette(table.labels)
@@ -116,6 +129,7 @@ def _contents(table: EstimatesTable, info: RunInfo) -> dict[str, Any]:
         "total": sum(outcome.rows for outcome in outcomes),
         "palette": palette,
         "overview": None,
+        "voices": None,
     }
     if not contents["counts"][SCORED]:
         return contents
@@ -124,6 +138,7 @@ def _contents(table: EstimatesTable, info: RunInfo) -> dict[str, Any]:
     timeline = follow(table, overview, emotions[:_FOLLOWED])
     comparison = compare(table, overview)
     dialogue = trace_dialogue(table)
+    voices = listen(table, sounds)
     frequent = sorted((e for e in overview.emotions if e.top), key=lambda e: -e.top)[:_ILLUSTRATED]
     return contents | {
         "overview": overview,
@@ -133,8 +148,10 @@ def _contents(table: EstimatesTable, info: RunInfo) -> dict[str, Any]:
         "timeline": timeline,
         "comparison": comparison,
         "dialogue": dialogue,
+        "voices": voices,
+        "recordings": _recording_figures(voices, palette) if voices else [],
         "examples": pick_examples(table, [emotion.label for emotion in frequent]),
-        "figures": _figures(overview, timeline, comparison, dialogue, palette),
+        "figures": _figures(overview, timeline, comparison, dialogue, voices, palette),
     }
 
 
@@ -143,6 +160,7 @@ def _figures(
     timeline: Timeline | None,
     comparison: Comparison | None,
     dialogue: Dialogue | None,
+    voices: Voices | None,
     palette: Palette,
 ) -> dict[str, Figure]:
     named = [emotion for emotion in overview.emotions if emotion.top]
@@ -163,11 +181,24 @@ def _figures(
         figures["group_emotions"] = draw(lambda canvas: group_emotions(comparison, palette, canvas))
     if dialogue:
         figures["dialogue"] = draw(lambda canvas: dialogue_curve(dialogue, canvas))
+    if voices and voices.prosody:
+        figures["prosody"] = draw(lambda canvas: prosody_panel(voices, canvas))
     if toxicity := overview.toxicity:
         figures["toxicity"] = draw(
             lambda canvas: histogram(toxicity, "toxicity score", canvas, width=WIDE, threshold=TOXIC)
         )
     return figures
+
+
+def _recording_figures(voices: Voices, palette: Palette) -> list[tuple[Figure, Figure]]:
+    """Ribbon and trajectory of each shown recording."""
+    return [
+        (
+            draw(partial(recording_ribbon, recording, palette)),
+            draw(partial(recording_trajectory, recording, palette)),
+        )
+        for recording in voices.recordings
+    ]
 
 
 def _explanation(outcome: Outcome) -> Mapping[str, str]:
@@ -200,6 +231,7 @@ def environment() -> jinja2.Environment:
         "points_span": lambda i: f"{_signed(100 * i.low, 1)} to {_signed(100 * i.high, 1)}",
         "fixed": lambda value, digits=2: f"{value:.{digits}f}",
         "shortened": shortened,
+        "clock": clock,
         "digest": _digest,
         "day": lambda moment: f"{moment.day} {moment:%B %Y}",
     }

@@ -14,7 +14,7 @@ import polars as pl
 from affectome.errors import InputError, UsageError
 from affectome.perceive.estimates import SCORED, estimates_schema
 
-_STRUCTS = ("emotion", "tone", "meta")
+_STRUCTS = ("emotion", "intensity", "tone", "prosody", "meta")
 _WORDS = ("id", "source", "speaker", "text", "status", "error", "top")
 _NUMBERS = ("confidence", "entropy", "valence", "valence_sd", "arousal", "arousal_sd", "dominance", "dominance_sd")
 
@@ -110,12 +110,17 @@ def _flatten(table: pl.LazyFrame, path: Path) -> pl.LazyFrame:
             allowed=_WORDS + _NUMBERS,
             next_step="Give the estimates file of a finished run.",
         )
-    probabilities = [name for name in columns if name.startswith("emotion.")]
+    groups = ("emotion.", "intensity.", "prosody.")
+    measured = [name for name in columns if name.startswith(groups)]
     absent = pl.lit(None)
     return table.select(
         *(pl.col(name).cast(pl.String) for name in _WORDS),
         *(pl.col(name).cast(pl.Float32) for name in _NUMBERS),
-        *(columns[name].cast(pl.Float32).alias(name) for name in probabilities),
+        *(columns[name].cast(pl.Float32).alias(name) for name in measured),
+        *(
+            (pl.col(name) if name in schema else absent).cast(dtype).alias(name)
+            for name, dtype in (("modality", pl.String), ("start", pl.Float64), ("end", pl.Float64))
+        ),
         columns.get("tone.toxicity", absent).cast(pl.Float32).alias("tone.toxicity"),
         columns.get("meta.group", absent).cast(pl.String).alias("meta.group"),
         columns.get("meta.turn", absent).cast(pl.String).cast(pl.Int64, strict=False).alias("meta.turn"),
@@ -136,12 +141,13 @@ def _scan_jsonl(path: Path) -> pl.LazyFrame:
     """JSON lines with their types given: the first rows may hold nulls only, from which none can be inferred."""
     labels: tuple[str, ...] = ()
     carried: tuple[str, ...] = ()
+    prosody: tuple[str, ...] = ()
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             carried = carried or tuple(row.get("meta") or ())
             if row.get("emotion"):
-                labels = tuple(row["emotion"])
+                labels, prosody = tuple(row["emotion"]), tuple(row.get("prosody") or ())
                 break
-    schema = estimates_schema(labels, pl.Struct(dict.fromkeys(carried, pl.String())))
+    schema = estimates_schema(labels, pl.Struct(dict.fromkeys(carried, pl.String())), prosody=prosody)
     return pl.scan_ndjson(path, schema=schema)

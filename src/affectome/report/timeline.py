@@ -187,7 +187,7 @@ def trace_dialogue(table: EstimatesTable) -> Dialogue | None:
     spoken = (
         table.scored.filter(pl.col("source").eq_missing(source), pl.col("speaker").is_not_null())
         .sort("meta.turn", "row")
-        .select("speaker", "text", "top", "valence", "valence_sd")
+        .select("speaker", pl.col("text").fill_null(""), "top", "valence", "valence_sd")
         .collect()
     )
     turns = tuple(Turn(position, *row) for position, row in enumerate(spoken.iter_rows(), start=1))

@@ -44,3 +44,26 @@ for (const box of document.querySelectorAll("[data-tabs]")) {
   box.prepend(list);
   show(0);
 }
+
+// Turn each clip into one button; without this script it stands there with the browser's own controls.
+for (const clip of document.querySelectorAll("audio[data-clip]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "play";
+  const say = () => {
+    button.textContent = clip.paused ? "\u25b6" : "\u275a\u275a";
+    button.setAttribute("aria-label", `${clip.paused ? "Play" : "Pause"} ${clip.dataset.clip}`);
+  };
+  button.addEventListener("click", () => {
+    if (!clip.paused) return clip.pause();
+    for (const other of document.querySelectorAll("audio[data-clip]")) if (other !== clip) other.pause();
+    clip.currentTime = 0;
+    clip.play().catch(() => {
+      button.replaceWith("cannot be played here");
+    });
+  });
+  for (const event of ["play", "pause", "ended"]) clip.addEventListener(event, say);
+  clip.controls = false;
+  clip.before(button);
+  say();
+}
