@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from affectome.errors import InputError, UsageError
-from affectome.media import MixedSource, SpeechDetector, part_inputs, read_recordings, read_segments
+from affectome.media import Listener, MixedSource, SpeechDetector, part_inputs, read_recordings, read_segments
 from affectome.models import Bundle, default_model, find_model, locate
 from affectome.perceive import Readers, TextReader, VoiceReader
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
@@ -287,7 +287,9 @@ def analyze(
         if report:
             from affectome.report import write_report
 
-            write_report(result.estimates, finished or record, page, card=loaded.cards[0])
+            with Listener({entry.source: entry.path for entry in source.recording_entries}) as listen:
+                sounds = listen if source.recordings else None
+                write_report(result.estimates, finished or record, page, card=loaded.cards[0], sounds=sounds)
         else:
             page.unlink(missing_ok=True)  # it would show another run
     if finished is None:  # the record comes last: where it is, everything is

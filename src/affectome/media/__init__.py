@@ -8,6 +8,7 @@ from affectome.media.decoder import Findings
 from affectome.media.decoding import Decoder, DecodingLimits
 from affectome.media.files import FileProblem, is_recording
 from affectome.media.language import LanguageGuess, detect_language, is_english
+from affectome.media.listening import Listener
 from affectome.media.mixed import MixedSource, part_inputs
 from affectome.media.opening import FileEntry
 from affectome.media.recordings import RecordingEntry, RecordingSource, read_recordings, recordings_schema
@@ -22,6 +23,7 @@ __all__ = [
     "FileProblem",
     "Findings",
     "LanguageGuess",
+    "Listener",
     "MixedSource",
     "RecordingEntry",
     "RecordingSource",
