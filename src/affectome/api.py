@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -287,8 +288,8 @@ def analyze(
         if report:
             from affectome.report import write_report
 
-            with Listener({entry.source: entry.path for entry in source.recording_entries}) as listen:
-                sounds = listen if source.recordings else None
+            files = {entry.source: entry.path for entry in source.recording_entries}
+            with Listener(files) if files else nullcontext() as sounds:
                 write_report(result.estimates, finished or record, page, card=loaded.cards[0], sounds=sounds)
         else:
             page.unlink(missing_ok=True)  # it would show another run

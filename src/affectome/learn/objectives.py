@@ -119,12 +119,14 @@ def ordinal_loss(places: Tensor, cuts: Tensor, levels: Tensor, weights: Tensor |
 
 
 def concordance_loss(prediction: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """1 - CCC (Lin 1989), averaged over the columns of two (n, k) arrays."""
+    """1 - CCC (Lin 1989), averaged over the columns of two (n, k) arrays.
+
+    The weights are (n,), or (n, k) where columns have their own, such as 0 for what only fills up a column.
+    """
+    share = None if weights is None else weights.reshape(len(weights), -1)
 
     def mean(values: Tensor) -> Tensor:
-        if weights is None:
-            return values.mean(0)
-        return (weights[:, None] * values).sum(0) / weights.sum()
+        return values.mean(0) if share is None else (share * values).sum(0) / share.sum(0)
 
     p, t = prediction - mean(prediction), target - mean(target)
     shift = (mean(prediction) - mean(target)) ** 2
