@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import jinja2
 
 _FOLDER = Path(__file__).parent
+# What a row is called, one and many, by the modalities that were read.
+_ROWS = {("text",): ("text", "texts"), ("voice",): ("stretch", "stretches")}
 _FOLLOWED, _ILLUSTRATED = 5, 12
 
 
@@ -91,7 +93,7 @@ def write_report(
 
     Args:
         estimates: Estimates as Parquet, CSV or JSON lines.
-        run_info: Fields of `RunInfo`, as ``run.json`` has them; other keys are passed over.
+        run_info: Fields of `RunInfo`, as ``run.json`` has them, and its ``modalities``; other keys are passed over.
         out: The HTML file to write; an existing one is replaced.
         card: The model's card, with the keys of ``card.toml``.
         sounds: Gives the sound of recordings: called with a source of the table, a second and a later second, it gives
@@ -106,11 +108,20 @@ def write_report(
         UsageError: Their format is not known (code ``unknown_format``).
         RunError: The page cannot be written (codes such as ``disk_full`` and ``not_writable``).
     """
+    thing, things = _ROWS.get(tuple(run_info.get("modalities") or ("text",)), ("segment", "segments"))
     known = {name: run_info[name] for name in RunInfo.__dataclass_fields__ if run_info.get(name) is not None}
     info = RunInfo(**known)
     with open_estimates(estimates) as table:
         context = _contents(table, info, sounds)
-    context |= {"info": info, "card": card, "seed": SEED, "resamples": RESAMPLES, "small_group": SMALL_GROUP}
+    context |= {
+        "thing": thing,
+        "things": things,
+        "info": info,
+        "card": card,
+        "seed": SEED,
+        "resamples": RESAMPLES,
+        "small_group": SMALL_GROUP,
+    }
     context["clip_seconds"] = CLIP_SECONDS
     page = environment().get_template("page.html.jinja").render(context)
     write_bytes(out, page.encode())
