@@ -116,11 +116,9 @@ def ravdess(results: Results, readers: dict[str, VoiceReader], whisper: VoiceEnc
         "telephone band": telephone,
         "codec of 32 kbit/s": lambda clip: encode(clip, 32),
     }
-    before = uar(truth=test.labels, prediction=given)
     for name, distort in distortions.items():
         worse = main.read_out(main.encoder.encode([distort(clip) for clip in clean])).argmax(1)
         add(f"voice-all, {name}", "UAR", uar, prediction=worse)
-        print(f"  loss of {before - uar(truth=test.labels, prediction=worse):.3f}")
     strengths(results, main, heard["voice-all"], test)
 
 
