@@ -38,7 +38,8 @@ def build_voice_graph(
         heads: Attention heads.
         vocabularies: Taxonomies with a head of their own.
         ranges: Input range of each product that shall be integer; the names are
-            ``layer.<i>.<attention|mixed|wide|narrow>``. Products that are not named stay in float.
+            ``layer.<i>.<attention|mixed|wide|narrow>``, and ``still`` in place of ``layer.<i>``. Products that are not
+            named stay in float.
         observe: Add the input of every product as an output, to find the ranges.
 
     Returns:
@@ -64,21 +65,24 @@ def build_voice_graph(
 
     x, mask, mask32 = _frames(g, weights)
     split = g.constant("split", np.array([width] * 3, np.int64))
+
+    def transform(x: str, at: str, name: str) -> str:
+        normed = norm(x, f"{at}.self_attn_layer_norm", f"{name}.attention_norm")
+        qkv = dense(normed, f"{name}.attention", *(f"{at}.self_attn.{p}_proj" for p in "qkv"))
+        parts = [f"{name}.{p}" for p in ("query", "key", "value")]
+        g.nodes.append(helper.make_node("Split", [qkv, split], parts, axis=2))
+        mixed = g.add("MultiHeadAttention", [*parts, "", mask32], f"{name}.mix", domain=MICROSOFT, num_heads=heads)
+        x = g.add("Add", [x, dense(mixed, f"{name}.mixed", f"{at}.self_attn.out_proj")], f"{name}.middle")
+        normed = norm(x, f"{at}.final_layer_norm", f"{name}.wide_norm")
+        wide = g.add("Gelu", [dense(normed, f"{name}.wide", f"{at}.fc1")], f"{name}.gelu", domain=MICROSOFT)
+        return g.add("Add", [x, dense(wide, f"{name}.narrow", f"{at}.fc2")], f"{name}.out")
+
     states = [x]
     for i in range(layers):
-        at = f"encoder.layers.{i}"
-        normed = norm(x, f"{at}.self_attn_layer_norm", f"layer.{i}.attention_norm")
-        qkv = dense(normed, f"layer.{i}.attention", *(f"{at}.self_attn.{p}_proj" for p in "qkv"))
-        parts = [f"layer.{i}.{p}" for p in ("query", "key", "value")]
-        g.nodes.append(helper.make_node("Split", [qkv, split], parts, axis=2))
-        mixed = g.add("MultiHeadAttention", [*parts, "", mask32], f"layer.{i}.mix", domain=MICROSOFT, num_heads=heads)
-        x = g.add("Add", [x, dense(mixed, f"layer.{i}.mixed", f"{at}.self_attn.out_proj")], f"layer.{i}.middle")
-        normed = norm(x, f"{at}.final_layer_norm", f"layer.{i}.wide_norm")
-        wide = g.add("Gelu", [dense(normed, f"layer.{i}.wide", f"{at}.fc1")], f"layer.{i}.gelu", domain=MICROSOFT)
-        x = g.add("Add", [x, dense(wide, f"layer.{i}.narrow", f"{at}.fc2")], f"layer.{i}.out")
-        states.append(x)
+        states.append(transform(states[-1], f"encoder.layers.{i}", f"layer.{i}"))
+    still = _still(g, transform(states[frozen], "still", "still"), mask)
     pooled = _pool(g, weights, states[frozen:], mask)
-    _heads(g, weights, pooled, vocabularies)
+    _heads(g, weights, pooled, still, vocabularies)
     inputs = [
         helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", BANDS, "frames"]),
         helper.make_tensor_value_info("frames", TensorProto.INT64, ["n"]),
@@ -158,15 +162,32 @@ def _pool(g: Graph, weights: Mapping[str, Array], states: Sequence[str], mask: s
     return g.add("LayerNormalization", [both, gamma, beta], "pooled", epsilon=1e-5, axis=-1)
 
 
-def _heads(g: Graph, weights: Mapping[str, Array], pooled: str, vocabularies: Sequence[str]) -> None:
-    g.add("LpNormalization", [linear(g, weights, pooled, "place", "placed")], "vector", axis=-1, p=2)
+def _still(g: Graph, x: str, mask: str) -> str:
+    """Means and standard deviations over the frames that are there: (n, 2 * width)."""
+    time, last = g.constant("1", np.array([1], np.int64)), g.constant("2", np.array([2], np.int64))
+    inside = g.add("Cast", [g.add("Unsqueeze", [mask, last], "still.mask")], "still.inside", to=TensorProto.FLOAT)
+    share = g.add("Div", [inside, g.add("ReduceSum", [inside, time], "still.count", keepdims=1)], "still.share")
+    mean = g.add("ReduceSum", [g.add("Mul", [x, share], "still.shared"), time], "still.mean", keepdims=1)
+    away = g.add("Sub", [x, mean], "still.away")
+    weighted = g.add("Mul", [g.add("Mul", [away, away], "still.away2"), share], "still.weighted")
+    variance = g.add("ReduceSum", [weighted, time], "still.variance", keepdims=0)
+    least = g.constant("least_variance", np.float32(1e-6))
+    spread = g.add("Sqrt", [g.add("Add", [variance, least], "still.least")], "still.spread")
+    return g.add("Concat", [g.add("Squeeze", [mean, time], "still.flat"), spread], "still.features", axis=1)
+
+
+def _heads(g: Graph, weights: Mapping[str, Array], pooled: str, still: str, vocabularies: Sequence[str]) -> None:
+    placed = g.add("LpNormalization", [linear(g, weights, pooled, "place", "place.raw")], "placed", axis=-1, p=2)
+    both = g.add("Add", [placed, linear(g, weights, still, "still_place", "still.placed")], "vector.raw")
+    g.add("LpNormalization", [both], "vector", axis=-1, p=2)
     g.add("Tanh", [linear(g, weights, pooled, "measure_head", "measures.raw")], "means")
     positive = g.add("Softplus", [linear(g, weights, pooled, "spread_head", "spreads.raw")], "spreads.positive")
     g.add("Add", [positive, g.constant("least", np.float32(0.01))], "spreads")
     strength = g.add("Sigmoid", [linear(g, weights, pooled, "strength_head", "strength.raw")], "strength.column")
     g.add("Squeeze", [strength, g.constant("1", np.array([1], np.int64))], "strength")
     for name in vocabularies:
-        linear(g, weights, pooled, f"heads.{name}", f"labels.{name}")
+        trained = linear(g, weights, pooled, f"heads.{name}", f"trained.{name}")
+        g.add("Add", [trained, linear(g, weights, still, f"still_heads.{name}", f"still.{name}")], f"labels.{name}")
 
 
 def linear(g: Graph, weights: Mapping[str, Array], x: str, parameter: str, out: str) -> str:

@@ -5,6 +5,7 @@ Needs the ``train`` extra (torch).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -141,6 +142,10 @@ class VoiceAffectModel(nn.Module):
     1803.10963) and reduced to their means and standard deviations. A unit vector ``z`` of them has the score
     ``scale * z.anchor + bias`` for a word; the heads are linear.
 
+    Beside it stands the lowest trained layer as it was before training. What it gives carries over to other recordings
+    and languages better than what was trained; the read-outs on its means and standard deviations, zero at first, are
+    fitted after training and added to the others.
+
     Args:
         encoder: The encoder.
         anchors: For each vocabulary its label anchors (labels, space), unit vectors of the text reader.
@@ -165,6 +170,14 @@ class VoiceAffectModel(nn.Module):
         self.measure_head = nn.Linear(2 * width, len(DIMENSIONS))
         self.spread_head = nn.Linear(2 * width, len(DIMENSIONS))
         self.strength_head = nn.Linear(2 * width, 1)
+        self.still = copy.deepcopy(encoder.layers[encoder.frozen])
+        self.still_heads = nn.ModuleDict({name: nn.Linear(2 * width, len(each)) for name, each in self.labels.items()})
+        self.still_place = nn.Linear(2 * width, space)
+        for part in (self.still, self.still_heads, self.still_place):
+            part.requires_grad_(False)
+        for part in (self.still_heads, self.still_place):
+            for value in part.parameters():
+                nn.init.zeros_(value)
         for name, each in anchors.items():
             self.register_buffer(f"anchors_{name}", normalize(each, dim=-1), persistent=False)
         nn.init.constant_(self.spread_head.bias, -2.0)
@@ -179,14 +192,22 @@ class VoiceAffectModel(nn.Module):
         pooled: Tensor = self.pooled_norm(torch.cat([mean, spread], 1))
         return pooled
 
-    def vectors(self, pooled: Tensor) -> Tensor:
-        """Points (n, space) of the affect space."""
-        return normalize(self.place(pooled), dim=-1)
+    def still_features(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """Means and standard deviations (n, 2 * width) over time of the layer that was not trained."""
+        x = self.still(frames, mask).float()
+        share = mask.unsqueeze(-1) / mask.sum(1)[:, None, None]
+        mean = (share * x).sum(1)
+        return torch.cat([mean, ((share * (x - mean[:, None]) ** 2).sum(1) + 1e-6).sqrt()], 1)
 
-    def label_logits(self, pooled: Tensor, vocabulary: str) -> Tensor:
-        """Logits (n, labels) of the direct head of a vocabulary."""
+    def vectors(self, pooled: Tensor, still: Tensor | None = None) -> Tensor:
+        """Points (n, space) of the affect space, those of the still features added if there are any."""
+        placed = normalize(self.place(pooled), dim=-1)
+        return placed if still is None else normalize(placed + self.still_place(still), dim=-1)
+
+    def label_logits(self, pooled: Tensor, vocabulary: str, still: Tensor | None = None) -> Tensor:
+        """Logits (n, labels) of the direct head of a vocabulary, those of the still features added if there are any."""
         logits: Tensor = self.heads[vocabulary](pooled)
-        return logits
+        return logits if still is None else logits + self.still_heads[vocabulary](still)
 
     def anchor_logits(self, vectors: Tensor, vocabulary: str) -> Tensor:
         """Logits (n, labels) of a vocabulary from points of the affect space."""

@@ -15,6 +15,7 @@ from affectome.learn.voice_bundle import draft_voice_card, write_voice_bundle
 from affectome.learn.voice_corpora import VoiceCorpus, load_voice_corpus
 from affectome.learn.voice_model import VoiceAffectModel
 from affectome.learn.voice_recipe import VoiceRecipe, load_voice_recipe
+from affectome.learn.voice_still import fit_still
 from affectome.learn.voice_trainer import VoiceTrainer
 from affectome.models import default_model
 from affectome.models.card import CARD_NAME
@@ -47,7 +48,7 @@ def train_voice_recipe(
         out: Folder for the bundle, the checkpoints, and what the lower layers give for the clips (some gigabytes).
         threads: Processor threads.
         report: Called with the recipe's file name and the progress.
-        prepared: Called with what was prepared before the first step.
+        prepared: Called with what was prepared before the first step and fitted after the last.
 
     Returns:
         The folder of the bundle, ``out/<id of the recipe>``.
@@ -68,6 +69,9 @@ def train_voice_recipe(
     )
     draft_voice_card(recipe, corpora, base)
     model: VoiceAffectModel = trainer.train(report=(lambda p: report(path.name, p)) if report else None)
+    shares = fit_still(model, trainer.clips)
+    if prepared:
+        prepared("share of the layer that was not trained: " + ", ".join(f"{k} {v:g}" for k, v in shares.items()))
     write_voice_bundle(model, recipe, corpora, base, bundle, words=words, measures=measures, threads=threads)
     return bundle
 
