@@ -65,6 +65,11 @@ class Results:
         )
 
 
+def lost(*, truth: Any, clean: Any, worse: Any) -> float:
+    """How much recall a distortion costs."""
+    return float(uar(truth=truth, prediction=clean)) - float(uar(truth=truth, prediction=worse))
+
+
 def numbers(heard: Heard) -> Any:
     """Everything a reader gives for a clip, side by side."""
     logits = [heard.labels[name] / 4 for name in sorted(heard.labels)]
@@ -118,7 +123,7 @@ def ravdess(results: Results, readers: dict[str, VoiceReader], whisper: VoiceEnc
     }
     for name, distort in distortions.items():
         worse = main.read_out(main.encoder.encode([distort(clip) for clip in clean])).argmax(1)
-        add(f"voice-all, {name}", "UAR", uar, prediction=worse)
+        add(f"voice-all, {name}", "UAR lost", lost, clean=given, worse=worse)
     strengths(results, main, heard["voice-all"], test)
 
 

@@ -29,6 +29,21 @@ RESULTS = DOCS.parent / "benchmarks/results"
 PACKAGE = Path(inspect.getfile(affectome)).parent
 NOTE = "<!-- Written by docs/generate.py from the code; `make docs` writes it again. -->\n\n"
 _SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
+ACCURACY = (
+    (
+        "text_accuracy",
+        "How well the text reader reads",
+        "--data DIR --checkpoint FILE",
+        "Thresholds come from development rows.",
+    ),
+    (
+        "voice_accuracy",
+        "How well the voice readers read",
+        "--data DIR --whisper DIR --cross DIR",
+        "No speaker of a test clip is in training; intervals are over speakers. `voice-cross` is not shipped: it has"
+        " heard no German and shows how such a reader carries over.",
+    ),
+)
 ERROR_TYPES = {
     name: kind
     for name, kind in inspect.getmembers(errors, inspect.isclass)
@@ -188,15 +203,17 @@ def figures_page() -> str:
         "",
         _table(("what", "aim", "measured", "holds"), rows),
     ]
-    if "text_accuracy" in results:
-        found = results["text_accuracy"]
+    for name, title, options, remark in ACCURACY:
+        if name not in results:
+            continue
+        found = results[name]
+        weights = found.get("models") or {found["model"]: found["weights"]}
+        named = ", ".join(f"`{model}` with weights sha256 `{sha256[:16]}…`" for model, sha256 in weights.items())
         parts += [
-            "## How well the text reader reads",
+            f"## {title}",
             "",
-            f"Model `{found['model']}`, weights sha256 `{found['weights'][:16]}…`, seed {found['seed']},",
-            f"{found['machine']}.",
-            "Command: `python benchmarks/text_accuracy.py --data DIR --checkpoint FILE`. `--data` is a folder with the",
-            "corpora; thresholds come from development rows.",
+            f"{named}; seed {found['seed']}; {found['machine']}.",
+            f"Command: `python benchmarks/{name}.py {options}`. `--data` is a folder with the corpora. {remark}",
             "",
             _table(
                 ("set", "reader", "metric", "value", "95 % interval", "n"),
@@ -213,7 +230,7 @@ def figures_page() -> str:
                 ],
             ),
         ]
-    for name in sorted(set(results) - {"text_accuracy"}):
+    for name in sorted(set(results) - {name for name, *_ in ACCURACY}):
         parts += [
             f"## {name.replace('_', ' ').capitalize()}",
             "",
