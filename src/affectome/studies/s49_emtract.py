@@ -118,21 +118,22 @@ def word_read_out(train: Posts, cleaner: Callable[[str], str]) -> ReadOut:
 
     cleaned = [cleaner(text) for text in train.texts]
 
-    def fitted(labels: Ints) -> Callable[[Sequence[str]], Floats]:
+    def fitted(task: str) -> Callable[[Sequence[str]], Floats]:
         tokens = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), min_df=2, sublinear_tf=True)
         characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=3, sublinear_tf=True)
         logistic = LogisticRegression(C=_INVERSE_STRENGTH, solver="liblinear", random_state=0)
-        model = make_pipeline(make_union(tokens, characters), OneVsRestClassifier(logistic)).fit(cleaned, labels)
+        model = make_pipeline(make_union(tokens, characters), OneVsRestClassifier(logistic))
+        model.fit(cleaned, train.truth(task))
 
         def read(texts: Sequence[str]) -> Floats:
             chance = np.asarray(model.predict_proba([cleaner(text) for text in texts]), np.float64)
-            whole = np.zeros((len(texts), labels.max() + 1))
+            whole = np.zeros((len(texts), len(labels_of(task))))
             whole[:, model.classes_] = chance
             return whole
 
         return read
 
-    tasks = {task: fitted(train.truth(task)) for task in TASKS}
+    tasks = {task: fitted(task) for task in TASKS}
     return lambda texts: {task: read(texts) for task, read in tasks.items()}
 
 

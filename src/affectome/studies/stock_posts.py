@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def load_posts(path: Path) -> Posts:
             [row["ticker"] for row in rows],
             [row["date"][:7] for row in rows],
         )
-    except (OSError, EOFError, ValueError, LookupError, TypeError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, csv.Error) as error:
         raise InputError(
             f"The posts {path.name!r} cannot be read: {error!r}.", code="bad_corpus", value=path
         ) from error
