@@ -162,7 +162,8 @@ def test_the_whole_study_on_toys(toys, tmp_path, tuning):
     assert [row.role for row in scores.rows] == ["baseline"] * 2 + ["control"] * 2 + ["result"] * 5
     value = {row.predictor: {name: found.value for name, found in row.values.items()} for row in scores.rows}
     assert value["reader"] == value["blend of all"] == value["joint training"] == dict.fromkeys(study._LABELS, 1)
-    assert max(value["reader, shuffled labels"].values()) < 0.9
+    assert min(value["reader, shuffled labels"].values()) < 0.6
+    assert max(value["length of the tweet"].values()) < 0.9
     # Coarse training gives one score, and fine training the third by noisy or.
     assert list(value["coarse training"]) == ["either"]
     assert value["fine training"] == dict.fromkeys(study._LABELS, 1)
@@ -189,7 +190,14 @@ def test_the_whole_study_on_toys(toys, tmp_path, tuning):
 
 
 @pytest.mark.train
-def test_each_training_sees_its_labels_of_training_tweets_alone(toys, tmp_path, tuning):
+def test_each_training_sees_its_labels_of_training_tweets_alone(toys, tmp_path, tuning, monkeypatch):
+    heads = []
+
+    def read_out(seen, targets, **settings):
+        heads.append(targets)
+        return lambda train, test: targets[test]
+
+    monkeypatch.setattr(study, "feature_read_out", read_out)
     context = Context(data=toys, seed=0, threads=1, base=tmp_path, work=tmp_path, quick=False)
     outcome = study.run(context)
     assert {name: asked.plan.columns for name, asked in tuning.items()} == {
@@ -206,6 +214,11 @@ def test_each_training_sees_its_labels_of_training_tweets_alone(toys, tmp_path, 
     assert len({asked.settings["checkpoints"] for asked in tuning.values()}) == 3
     assert [(entry["name"], entry["rows"]) for entry in context.vaults[0].record()] == [("test", len(corpus.test))]
     assert "2 tweets have a near-duplicate." in outcome.notes
+    shuffled, known = heads
+    assert known is not shuffled
+    assert np.array_equal(known, shown(corpus.texts))
+    assert not np.array_equal(shuffled[corpus.train], known[corpus.train])
+    assert shuffled[corpus.train].sum(axis=0).tolist() == known[corpus.train].sum(axis=0).tolist()
     parts = [{*corpus.train}, {*corpus.dev}, {*corpus.test}]
     assert sum(map(len, parts)) == len(set.union(*parts)) == TWEETS
     assert any({0, 12} <= part for part in parts)
