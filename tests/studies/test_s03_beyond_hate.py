@@ -163,7 +163,6 @@ def test_the_whole_study_on_toys(toys, tmp_path, tuning):
     value = {row.predictor: {name: found.value for name, found in row.values.items()} for row in scores.rows}
     assert value["reader"] == value["blend of all"] == value["joint training"] == dict.fromkeys(study._LABELS, 1)
     assert min(value["reader, shuffled labels"].values()) < 0.6
-    assert max(value["length of the tweet"].values()) < 0.9
     # Coarse training gives one score, and fine training the third by noisy or.
     assert list(value["coarse training"]) == ["either"]
     assert value["fine training"] == dict.fromkeys(study._LABELS, 1)
