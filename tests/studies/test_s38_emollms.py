@@ -229,7 +229,7 @@ def test_the_whole_study_on_toys(toys, tmp_path, asked):
         assert number["blend of all"][column].value > 0.99
         assert number["VADER"][column].value > 0.8  # joy goes with it and the others against it
         assert number["reader, shuffled targets"][column].value < number["reader"][column].value - 0.3
-    assert levels.columns == study._LEVELS
+    assert levels.metrics == study._LEVELS
     assert values[1]["tuned encoder"]["V-oc"].value > 0.99
     assert values[1]["blend of all"]["EI-oc fear"].value > 0.9
 
@@ -238,7 +238,7 @@ def test_the_whole_study_on_toys(toys, tmp_path, asked):
     assert emotion["tuned encoder"]["macro-F1"].value < emotion["reader"]["macro-F1"].value
     assert emotion["blend of all"]["Jaccard"].value > 0.95  # the development tweets tell that the encoder is wrong
 
-    assert mystery.columns == ("rated rows", "with unrated rows")
+    assert mystery.metrics == ("rated rows", "with unrated rows")
     assert mystery.title.endswith("40, 70 rows of the published gold")
     row = values[3]["tuned encoder"]
     assert row["rated rows"].value > 0.99 > row["with unrated rows"].value + 0.3

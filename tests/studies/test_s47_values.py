@@ -66,12 +66,11 @@ def angles(degrees):
 
 
 def test_the_setting_that_regroups_best():
-    # In pairs 40 degrees apart, a cosine distance of 0.23; three of a trope, so a minimum of 3 still groups them.
-    vectors = angles([0, 40, 80, 180, 220, 260])
-    tropes = np.array([0, 0, 0, 1, 1, 1])
-    found = choose_setting(np.vstack([vectors, [[0, 1]]])[:6], tropes)
-    assert found == (0.25, 3)
-    assert choose_setting(angles([0, 1, 2, 120, 121, 122, 240, 241, 242]), np.repeat([0, 1, 2], 3)) == (0.1, 3)
+    # Neighbours are 30 degrees apart, a cosine distance of 0.134, and those of other tropes 60, one of 0.5. The middle
+    # of each three has two neighbours beside itself.
+    tropes = np.repeat([0, 1, 2], 3)
+    assert choose_setting(angles([0, 30, 60, 120, 150, 180, 240, 270, 300]), tropes) == (0.15, 3)
+    assert choose_setting(angles([0, 1, 2, 120, 121, 122, 240, 241, 242]), tropes) == (0.1, 3)
 
 
 def test_values_without_any_trope():
