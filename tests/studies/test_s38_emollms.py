@@ -245,7 +245,7 @@ def test_the_whole_study_on_toys(toys, tmp_path, asked):
 
     assert rated.title.endswith("100, 100, 100, 100 texts")
     assert [row.role for row in new.rows] == ["baseline"] + ["result"] * 3
-    assert values[5]["reader"]["tweets"].value == values[4]["VADER"]["tweets"].value == pytest.approx(1)
+    assert [values[5]["reader"]["tweets"].value, values[4]["VADER"]["tweets"].value] == pytest.approx([1, 1])
     assert values[6]["reader"]["valence"].value == pytest.approx(1)
     assert sentences.title.endswith("40 sentences")
     assert values[7]["reader"]["macro-F1"].value == 1 > values[7]["frequency of each label"]["macro-F1"].value
