@@ -6,16 +6,25 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
 
 import polars as pl
 
 from affectome.errors import InputError, UsageError
-from affectome.media import Listener, MixedSource, SpeechDetector, part_inputs, read_recordings, read_segments
+from affectome.media import (
+    Listener,
+    MixedSource,
+    SpeechDetector,
+    part_inputs,
+    read_recordings,
+    read_segments,
+    read_stream,
+)
 from affectome.models import Bundle, default_model, find_model, locate
 from affectome.perceive import Readers, TextReader, VoiceReader
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
@@ -324,7 +333,7 @@ def open_source(
     written, heard = part_inputs(paths)
     recordings = None
     if "voice" in modalities if modalities else heard:
-        detector = None if inputs.whole_clips else SpeechDetector(locate(_DETECTOR[0]) / _DETECTOR[1])
+        detector = None if inputs.whole_clips else _detector()
         recordings = read_recordings(
             heard or paths, detector=detector, max_seconds=inputs.max_seconds, whole_clips=inputs.whole_clips
         )
@@ -360,6 +369,33 @@ def _described(source: MixedSource) -> dict[str, object]:
         "notes": {name: counts for name, counts in notes.items() if counts},
         "recordings": {entry.source: {"format": entry.format, "seconds": entry.seconds} for entry in recordings},
     }
+
+
+def listen(
+    stream: IO[bytes], *, reader: ReaderOptions | None = None, inputs: InputOptions | None = None
+) -> Iterator[dict[str, Any]]:
+    """Read the voice in sound that goes on, stretch by stretch.
+
+    Args:
+        stream: Raw sound: 16-bit little-endian samples, 16 kHz, mono.
+        reader: Model and vocabulary.
+        inputs: Greatest length of a stretch.
+
+    Returns:
+        A row of the estimates table for each stretch of speech, as soon as it is over.
+
+    Raises:
+        UsageError: An option does not fit.
+        ModelError: The weights cannot be used, or the speech detector is not there.
+    """
+    inputs = inputs or InputOptions()
+    voice = (reader or ReaderOptions()).open_voice()
+    for segment in read_stream(stream, detector=_detector(), max_seconds=inputs.max_seconds):
+        yield voice(segment).row(0, named=True)
+
+
+def _detector() -> SpeechDetector:
+    return SpeechDetector(locate(_DETECTOR[0]) / _DETECTOR[1])
 
 
 def _keep_apart(out: Path, paths: Sequence[str | Path]) -> None:

@@ -62,3 +62,33 @@ def test_the_progress_line():
     later = RunProgress(done=12_000, total=50_000, rate=1234.5, seconds_left=95.2, failed=3)
     assert _status(start) == "0"
     assert _status(later) == "12,000 of 50,000, 1,234 a second, 1:35 left, 3 failed"
+
+
+def test_listening(affectome, monkeypatch):
+    pytest.importorskip("av")
+    row = {"start": 1.0, "end": 2.5, "top": "calm", "confidence": 0.7, "valence": 0.1, "arousal": -0.2, "text": None}
+    silent = {**row, "top": None, "status": "abstained", "error": "too_short"}
+    monkeypatch.setattr("affectome.api.listen", lambda stream, **_: iter([row, silent]))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    outcome = affectome("analyze", "-", "--modalities", "voice")
+    assert outcome.code == 0
+    assert [line.strip() for line in outcome.out.splitlines()] == [
+        "1.0–2.5 s  calm 0.70  valence +0.10  arousal -0.20",
+        "1.0–2.5 s  abstained: too_short",
+    ]
+    lines = affectome("analyze", "-", "--modalities", "voice", "--json").out.splitlines()
+    assert json.loads(lines[0]) == {name: value for name, value in row.items() if value is not None}
+
+
+def test_listening_really(affectome, monkeypatch):
+    pytest.importorskip("av")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(96_000))))
+    outcome = affectome("analyze", "-", "--modalities", "voice")
+    assert (outcome.code, outcome.out) == (0, "")
+
+
+def test_a_folder_is_needed_but_not_to_listen(affectome, tmp_path):
+    refused = affectome("analyze", "posts.csv", "--json")
+    assert (refused.code, refused.error()["value"]) == (2, "--out")
+    refused = affectome("analyze", "-", "--modalities", "voice", "--out", tmp_path, "--json")
+    assert (refused.code, refused.error()["code"]) == (2, "bad_usage")

@@ -9,6 +9,7 @@ from affectome.media import (
     is_recording,
     read_recordings,
     read_segments,
+    read_stream,
     recordings_schema,
     segments_schema,
 )
@@ -160,3 +161,42 @@ def test_a_file_that_cannot_be_opened(talk, detector, sounds, monkeypatch):
     source = read_recordings([talk.parent], detector=detector)
     assert source.files == [talk]
     assert [(problem.path, problem.code) for problem in source.problems] == [(locked, "unreadable")]
+
+
+def test_a_stream_is_cut_as_the_file_is(talk, detector):
+    import io
+    import wave
+
+    with wave.open(str(talk), "rb") as sound:
+        raw = sound.readframes(sound.getnframes())
+    whole = pl.concat(read_recordings([talk], detector=detector).shards())
+    parts = pl.concat(read_stream(io.BytesIO(raw + b"\x01"), detector=detector))
+    assert parts.schema == whole.schema
+    assert parts["id"].to_list() == [f"stdin#{k}" for k in range(len(whole))]
+    for column in ("start", "end"):
+        assert parts[column].to_list() == pytest.approx(whole[column].to_list(), abs=0.04)
+
+
+def test_a_stretch_of_a_stream_is_given_before_the_next_one_is_read(talk, detector):
+    import wave
+
+    with wave.open(str(talk), "rb") as sound:
+        raw = sound.readframes(sound.getnframes())
+
+    class Slow:
+        given = 0
+
+        def read(self, size):
+            self.given += size
+            return (raw + bytes(32_000) + raw)[self.given - size : self.given]
+
+    stream = Slow()
+    next(read_stream(stream, detector=detector))
+    assert stream.given < len(raw) + 32_000
+
+
+def test_a_stream_of_nothing_has_no_stretch(detector):
+    import io
+
+    assert list(read_stream(io.BytesIO(b""), detector=detector)) == []
+    assert list(read_stream(io.BytesIO(bytes(64_000)), detector=detector)) == []

@@ -6,7 +6,9 @@ import functools
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from json import dumps
 from json import loads as parse_json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,7 +49,7 @@ _SCANS: dict[str, Callable[[Path], pl.LazyFrame]] = {
 
 def analyze(
     *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    out: Path,
+    out: Path | None = None,
     inputs: Annotated[InputOptions, Parameter(name="*")] = InputOptions(),  # noqa: B008
     reader: Annotated[ReaderOptions, Parameter(name="*", negative_bool="no-")] = ReaderOptions(),  # noqa: B008
     modalities: tuple[str, ...] = (),
@@ -69,11 +71,15 @@ def analyze(
         affectome analyze chats/ --out results --labels calm,tense,hostile --workers 4
         affectome analyze interview.mp4 calls/ --out results
         cat lines.txt | affectome analyze - --out results
+        arecord -f S16_LE -r 16000 -c 1 | affectome analyze - --modalities voice
+
+    The last one listens: raw sound (16-bit little-endian, 16 kHz, mono) is read as it comes, and each stretch of speech
+    is printed as soon as it is over, with --json as one line of JSON.
 
     Args:
         paths: CSV, TSV, JSONL, Parquet or TXT files, recordings (WAV, FLAC, MP3, OGG, M4A, MP4 and others), folders of
             them, or - for standard input.
-        out: Folder for the results.
+        out: Folder for the results; needed unless it listens.
         inputs: Columns and cutting.
         reader: Model and vocabulary.
         modalities: What to read, text or voice or text,voice; by default what the files hold.
@@ -91,6 +97,13 @@ def analyze(
                 value=path,
                 next_step=f"See: affectome analyze --help. A file of that name is ./{path}",
             )
+    chosen, cutting = replace(reader, labels=at_commas(reader.labels)), replace(inputs, keep=at_commas(inputs.keep))
+    if paths == ("-",) and at_commas(modalities) == ("voice",):
+        return _listen(chosen, cutting, out, json)
+    if out is None:
+        raise UsageError(
+            "There is no folder for the results.", code="bad_usage", value="--out", next_step="Give it with --out."
+        )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -107,8 +120,8 @@ def analyze(
         result = affectome.api.analyze(
             list(paths),
             out,
-            reader=replace(reader, labels=at_commas(reader.labels)),
-            inputs=replace(inputs, keep=at_commas(inputs.keep)),
+            reader=chosen,
+            inputs=cutting,
             settings=RunSettings(workers=workers, format=format, overwrite=overwrite),
             modalities=at_commas(modalities) or None,
             report=report,
@@ -120,6 +133,28 @@ def analyze(
         sys.stdout.write(record)
     else:
         _print(result, out, report, parse_json(record)["problems"])
+    return 0
+
+
+def _listen(reader: ReaderOptions, inputs: InputOptions, out: Path | None, json: bool) -> int:
+    """Print what is heard on standard input until it ends."""
+    if out is not None:
+        raise UsageError(
+            "Nothing is written while it listens.",
+            code="bad_usage",
+            value="--out",
+            next_step="Leave --out out and redirect the lines, or give a recording.",
+        )
+    with suppress(KeyboardInterrupt):
+        for row in affectome.api.listen(sys.stdin.buffer, reader=reader, inputs=inputs):
+            if json:
+                line = dumps({name: value for name, value in row.items() if value is not None}, default=str)
+            else:
+                top = f"{row['top']} {row['confidence']:.2f}" if row["top"] else f"{row['status']}: {row['error']}"
+                felt = f"  valence {row['valence']:+.2f}  arousal {row['arousal']:+.2f}" if row["top"] else ""
+                line = f"{row['start']:8.1f}–{row['end']:.1f} s  {top}{felt}"
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
     return 0
 
 

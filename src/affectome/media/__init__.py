@@ -11,7 +11,13 @@ from affectome.media.language import LanguageGuess, detect_language, is_english
 from affectome.media.listening import Listener
 from affectome.media.mixed import MixedSource, part_inputs
 from affectome.media.opening import FileEntry
-from affectome.media.recordings import RecordingEntry, RecordingSource, read_recordings, recordings_schema
+from affectome.media.recordings import (
+    RecordingEntry,
+    RecordingSource,
+    read_recordings,
+    read_stream,
+    recordings_schema,
+)
 from affectome.media.segments import SegmentSource, read_segments, segments_schema
 from affectome.media.sentences import split_sentences
 from affectome.media.voice_activity import SpeechDetector, SpeechRules, Stretch
@@ -37,6 +43,7 @@ __all__ = [
     "part_inputs",
     "read_recordings",
     "read_segments",
+    "read_stream",
     "recordings_schema",
     "segments_schema",
     "split_sentences",

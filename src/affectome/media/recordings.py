@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,6 +22,7 @@ from affectome.media.segments import segments_schema
 from affectome.media.voice_activity import SpeechDetector, SpeechRules, Stretch, even_stretches
 
 _SHARD_ROWS = 2000
+_PIECE = 6400  # bytes of a stream that are read at once, 0.2 s
 # One step of 16 bits: a clip that never reaches it is silence.
 _FAINTEST = 2.0**-15
 
@@ -152,6 +153,39 @@ class RecordingSource:
         if self._detector is None:
             return even_stretches(blocks, self._rules.most_seconds)
         return self._detector.stretches(blocks, self._rules)
+
+
+def read_stream(
+    stream: IO[bytes], *, detector: SpeechDetector, max_seconds: float = 10.0, name: str = "stdin"
+) -> Iterator[pl.DataFrame]:
+    """Stretches of speech of sound that goes on, each as soon as it is over.
+
+    Args:
+        stream: Raw sound: 16-bit little-endian samples, 16 kHz, mono; read as it comes, until it ends.
+        detector: Finds the speech.
+        max_seconds: Greatest length of a segment, above 1.
+        name: What the sound is called in the table.
+
+    Returns:
+        Tables of one row with the columns of `recordings_schema`.
+
+    Raises:
+        UsageError: ``bad_segment_length``.
+    """
+    stretches = detector.stretches(_samples_of(stream), SpeechRules(most_seconds=max_seconds))
+    for number, stretch in enumerate(stretches):
+        start, end = stretch.start / SAMPLE_RATE, stretch.end / SAMPLE_RATE
+        yield _table([_Row(f"{name}#{number}", name, start, end, "", _pcm(stretch.samples))])
+
+
+def _samples_of(stream: IO[bytes]) -> Iterator[Samples]:
+    """Raw 16-bit samples as they come; half a sample at the end is left out."""
+    rest = b""
+    while data := stream.read(_PIECE):
+        data = rest + data
+        whole = len(data) // 2 * 2
+        rest = data[whole:]
+        yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32768)
 
 
 def read_recordings(
