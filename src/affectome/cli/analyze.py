@@ -175,7 +175,8 @@ def _print(result: RunResult, out: Path, report: bool, problems: list[dict[str, 
     if rows:
         print_table(rows, right=["p", "valence", "arousal"])
     printed = console()
-    counts = f"{result.rows:,} rows: {result.scored:,} scored, {result.abstained:,} abstained, {result.failed:,} failed"
+    rows_read = f"{result.rows:,} row{'' if result.rows == 1 else 's'}"
+    counts = f"{rows_read}: {result.scored:,} scored, {result.abstained:,} abstained, {result.failed:,} failed"
     codes = ", ".join(f"{code} {count:,}" for code, count in result.by_code.items())
     printed.print(f"\n{counts}{f' ({codes})' if codes else ''}", markup=False)
     for problem in problems[:_PREVIEW]:
