@@ -26,11 +26,13 @@ from affectome.affect import load_taxonomy
 from affectome.api import ReaderOptions
 from affectome.evaluate import Part, assert_disjoint, bootstrap, f1, hit_at_k, uar
 from affectome.learn.voice_augmentation import add_noise, encode, limit_band, telephone
-from affectome.learn.voice_corpora import FINE, VoiceCorpus, load_clips, load_voice_corpus
+from affectome.learn.voice_corpora import VoiceCorpus, load_clips, load_voice_corpus
 from affectome.learn.voice_model import VoiceEncoder
 from affectome.learn.voice_trainer import lower_states
 from affectome.perceive import VoiceReader, measure_prosody
-from affectome.perceive.log_mel import RATE, level, log_mel
+from affectome.perceive.log_mel import level, log_mel
+from affectome.perceive.spectrum import RATE
+from affectome.perceive.voice import FINE
 from affectome.perceive.voice_encoder import Heard
 from arguments import RESULTS
 

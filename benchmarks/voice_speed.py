@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from affectome.learn.voice_corpora import load_clips, load_voice_corpus
-from affectome.perceive.log_mel import RATE
+from affectome.perceive.spectrum import RATE
 from arguments import RESULTS
 from throughput import analyze
 

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from affectome.affect import load_taxonomy
 from affectome.errors import InputError, UsageError
 from affectome.learn.recipe import recipe_task
-from affectome.learn.voice_corpora import FINE, languages_of, load_clips, load_voice_corpus
+from affectome.learn.voice_corpora import languages_of, load_clips, load_voice_corpus
 from affectome.learn.voice_model import VoiceEncoder
 from affectome.learn.voice_recipe import load_voice_recipe
 from affectome.learn.voice_trainer import Clips, lower_states, pad
@@ -28,6 +28,7 @@ from affectome.learn.voice_training import label_measures, train_voice_recipe
 from affectome.models import Bundle, default_model, verify
 from affectome.perceive import TextReader, VoiceReader
 from affectome.perceive.log_mel import log_mel
+from affectome.perceive.voice import FINE
 
 pytestmark = pytest.mark.train
 

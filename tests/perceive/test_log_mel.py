@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affectome.perceive.log_mel import BANDS, HOP, RATE, level, log_mel, mel_filters
+from affectome.perceive.log_mel import BANDS, level, log_mel, mel_filters
+from affectome.perceive.spectrum import HOP, RATE
 
 
 def tone(hertz, seconds=0.5, size=0.3):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
@@ -27,7 +26,7 @@ from affectome.evaluate import choose_thresholds
 from affectome.learn.calibration import fit_platt, fit_presence, fit_sharpness, fit_spread_scale
 from affectome.learn.checkpoints import whole_folder
 from affectome.learn.corpora import Corpus
-from affectome.learn.onnx_graph import Range, build_graph, save_graph
+from affectome.learn.onnx_graph import Range, build_graph, observed_ranges, open_session, save_graph
 from affectome.learn.recipe import Recipe
 from affectome.models import BaseModelSource, Card, FileEntry, TrainingData, base_models, write_card
 from affectome.models.card import CARD_NAME
@@ -167,7 +166,7 @@ def write_encoder(
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.save(str(out / "tokenizer.json"))
-    encoder = TextEncoder(_session((out / "model.onnx").read_bytes(), threads), tokenizer)
+    encoder = TextEncoder(open_session((out / "model.onnx").read_bytes(), threads), tokenizer)
     background = encoder.vectors(sample).mean(axis=0)
     save_file({"background": background}, out / "space.safetensors")
     return encoder, background
@@ -180,25 +179,10 @@ def observe_ranges(
 
     Padding never reaches the observations: every text is run alone.
     """
-    session = _session(model.SerializeToString(), threads)
-    values = dict(pair.split("=") for pair in session.get_modelmeta().custom_metadata_map["observed"].split())
-    names = sorted(set(values.values()))
-    low, high = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
     tokenizer.no_padding()
     tokenizer.enable_truncation(WINDOW)
-    for encoding in tokenizer.encode_batch([clean(text) for text in texts]):
-        ids = np.array([encoding.ids], np.int64)
-        for name, array in zip(
-            names, session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)}), strict=True
-        ):
-            low[name], high[name] = min(low[name], float(array.min())), max(high[name], float(array.max()))
-    return {product: Range(low[value], high[value]) for product, value in values.items()}
-
-
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    rows = (np.array([encoding.ids], np.int64) for encoding in tokenizer.encode_batch([clean(text) for text in texts]))
+    return observed_ranges(model, ({"input_ids": ids, "attention_mask": np.ones_like(ids)} for ids in rows), threads)
 
 
 def _some(texts: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:

@@ -9,12 +9,14 @@ Needs the ``train`` extra (onnx).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -156,18 +158,60 @@ def build_graph(
     ]
     sizes = dict(zip(OUTPUTS, (width, len(weights["label_head.bias"]), 5, 3), strict=True))
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in sizes.items()]
-    if observe:
-        shape = ["n", "tokens", None]
-        outputs += [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in sorted(set(observed.values()))
-        ]
-    graph = helper.make_graph(g.nodes, "text", inputs, outputs, list(g.constants.values()))
+    return finish(g, "text", inputs, outputs, observed if observe else {})
+
+
+def finish(
+    graph: Graph,
+    name: str,
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+    observed: Mapping[str, str],
+) -> onnx.ModelProto:
+    """A checked model of what a graph has collected.
+
+    Args:
+        graph: The nodes and constants.
+        name: Name of the graph.
+        inputs: Its inputs.
+        outputs: Its outputs.
+        observed: Values (n, positions, width) by the product they go into, which become outputs as well.
+    """
+    watched = [
+        helper.make_tensor_value_info(value, TensorProto.FLOAT, ["n", "positions", None])
+        for value in sorted(set(observed.values()))
+    ]
+    made = helper.make_graph(graph.nodes, name, inputs, [*outputs, *watched], list(graph.constants.values()))
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(MICROSOFT, 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="affectome")
-    if observe:
+    model = helper.make_model(made, opset_imports=opsets, ir_version=9, producer_name="affectome")
+    if observed:
         model.metadata_props.add(key="observed", value=" ".join(f"{k}={v}" for k, v in observed.items()))
     onnx.checker.check_model(model)
     return model
+
+
+def open_session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A model ready to run on the processor."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def observed_ranges(
+    model: onnx.ModelProto, feeds: Iterable[Mapping[str, NDArray[Any]]], threads: int
+) -> dict[str, Range]:
+    """Input range of each product of a graph built with ``observe``, over some inputs.
+
+    Give one item at a time, so that padding never reaches the observations.
+    """
+    session = open_session(model.SerializeToString(), threads)
+    values = dict(pair.split("=") for pair in session.get_modelmeta().custom_metadata_map["observed"].split())
+    names = sorted(set(values.values()))
+    low, high = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    for feed in feeds:
+        for name, array in zip(names, session.run(names, feed), strict=True):
+            low[name], high[name] = min(low[name], float(array.min())), max(high[name], float(array.max()))
+    return {product: Range(low[value], high[value]) for product, value in values.items()}
 
 
 def _embeddings(g: Graph, weights: Mapping[str, NDArray[np.float32]], quantize: bool) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
-from affectome.perceive.log_mel import RATE, level
+from affectome.perceive.log_mel import level
+from affectome.perceive.spectrum import RATE
 
 Array = NDArray[np.float32]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -18,13 +18,14 @@ from affectome.affect import list_taxonomies, load_taxonomy
 from affectome.affect.space import AffectSpace
 from affectome.learn.calibration import fit_presence, fit_sharpness, fit_spread_scale, fit_temperature
 from affectome.learn.checkpoints import whole_folder
-from affectome.learn.onnx_graph import Range, save_graph
-from affectome.learn.voice_corpora import FINE, VoiceCorpus, known_corpora, languages_of, load_clips
+from affectome.learn.onnx_graph import observed_ranges, open_session, save_graph
+from affectome.learn.voice_corpora import VoiceCorpus, known_corpora, languages_of, load_clips
 from affectome.learn.voice_graph import build_voice_graph
 from affectome.learn.voice_recipe import VoiceRecipe
 from affectome.models import BaseModelSource, Card, FileEntry, TrainingData, write_card
 from affectome.models.card import CARD_NAME
 from affectome.perceive.log_mel import log_mel
+from affectome.perceive.voice import FINE
 from affectome.perceive.voice_encoder import Heard, VoiceEncoder
 
 if TYPE_CHECKING:
@@ -87,46 +88,22 @@ def _write_encoder(
         train = corpus.part("train").files
         files += [train[i] for i in rng.permutation(len(train))[:_SAMPLE]]
     sounds = load_clips(files)
-    layers, frozen = len(model.encoder.layers), model.encoder.frozen
-
-    def build(ranges: Mapping[str, Range], *, observe: bool = False) -> bytes:
-        graph = build_voice_graph(
-            weights,
-            layers=layers,
-            frozen=frozen,
-            heads=model.encoder.width // 64,
-            vocabularies=sorted(model.labels),
-            ranges=ranges,
-            observe=observe,
-        )
-        if not observe and ranges:
-            save_graph(graph, out / "model.onnx")
-        content: bytes = graph.SerializeToString()
-        return content
-
-    build(_ranges(_session(build({}, observe=True), threads), [log_mel(sound) for sound in sounds]))
-    encoder = VoiceEncoder(_session((out / "model.onnx").read_bytes(), threads))
+    build = partial(
+        build_voice_graph,
+        weights,
+        layers=len(model.encoder.layers),
+        frozen=model.encoder.frozen,
+        heads=model.encoder.width // 64,
+        vocabularies=sorted(model.labels),
+    )
+    features = (log_mel(sound) for sound in sounds)
+    feeds = ({"features": each[None], "frames": np.array([each.shape[1]])} for each in features)
+    ranges = observed_ranges(build(ranges={}, observe=True), feeds, threads)
+    save_graph(build(ranges=ranges), out / "model.onnx")
+    encoder = VoiceEncoder(open_session((out / "model.onnx").read_bytes(), threads))
     background = encoder.encode(sounds).vectors.mean(axis=0)
     save_file({"background": background}, out / "space.safetensors")
     return encoder, background
-
-
-def _session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _ranges(session: onnxruntime.InferenceSession, features: Sequence[Array]) -> dict[str, Range]:
-    """Input range of each product of a graph built with ``observe``, every clip run alone."""
-    values = dict(pair.split("=") for pair in session.get_modelmeta().custom_metadata_map["observed"].split())
-    names = sorted(set(values.values()))
-    low, high = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
-    for each in features:
-        given = session.run(names, {"features": each[None], "frames": np.array([each.shape[1]])})
-        for name, array in zip(names, given, strict=True):
-            low[name], high[name] = min(low[name], float(array.min())), max(high[name], float(array.max()))
-    return {product: Range(low[value], high[value]) for product, value in values.items()}
 
 
 def _fit_readout(

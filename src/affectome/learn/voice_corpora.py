@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 
 from affectome.affect import load_taxonomy
 from affectome.errors import InputError, UsageError
+from affectome.perceive.voice import FINE
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-FINE = "emonet40"
-"""Taxonomy of the strengths of many feelings, to which the labels of all corpora are taken."""
 _STRENGTHS = {"normal": 0.5, "strong": 1.0}
 _USUAL_STRENGTH = 0.75  # of a feeling whose strength nobody noted
 
@@ -137,7 +136,8 @@ def load_clips(paths: Iterable[Path], *, seconds: float = 10.0) -> list[Array]:
     """
     from affectome.media import Decoder, DecodingLimits
     from affectome.media.decoder import Findings
-    from affectome.perceive.log_mel import RATE, level
+    from affectome.perceive.log_mel import level
+    from affectome.perceive.spectrum import RATE
 
     clips = []
     with Decoder(DecodingLimits()) as decoder:

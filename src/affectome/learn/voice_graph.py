@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from affectome.learn.onnx_graph import MICROSOFT, Graph, Range, product
+from affectome.learn.onnx_graph import MICROSOFT, Graph, Range, finish, product
 from affectome.perceive.log_mel import BANDS
 
 Array = NDArray[np.float32]
@@ -95,18 +95,7 @@ def build_voice_graph(
         **{f"labels.{name}": ["n", len(weights[f"heads.{name}.bias"])] for name in vocabularies},
     }
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in sizes.items()]
-    if observe:
-        shape = ["n", "t", None]
-        outputs += [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in sorted(set(observed.values()))
-        ]
-    graph = helper.make_graph(g.nodes, "voice", inputs, outputs, list(g.constants.values()))
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(MICROSOFT, 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="affectome")
-    if observe:
-        model.metadata_props.add(key="observed", value=" ".join(f"{k}={v}" for k, v in observed.items()))
-    onnx.checker.check_model(model)
-    return model
+    return finish(g, "voice", inputs, outputs, observed if observe else {})
 
 
 def _frames(g: Graph, weights: Mapping[str, Array]) -> tuple[str, str, str]:

@@ -21,10 +21,11 @@ from affectome.affect import load_taxonomy
 from affectome.learn.descent import Descent, Progress
 from affectome.learn.objectives import gaussian_loss
 from affectome.learn.voice_augmentation import distort
-from affectome.learn.voice_corpora import FINE, VoiceCorpus, load_clips
+from affectome.learn.voice_corpora import VoiceCorpus, load_clips
 from affectome.learn.voice_model import VoiceAffectModel, VoiceEncoder
 from affectome.learn.voice_recipe import VoiceRecipe
 from affectome.perceive.log_mel import BANDS, log_mel
+from affectome.perceive.voice import FINE
 from affectome.pipeline.storage import replacing
 
 Array = NDArray[np.float32]
@@ -214,7 +215,7 @@ class VoiceTrainer:
         smoothing = self.recipe.smoothing
         direct = cross_entropy(model.label_logits(pooled, corpus.taxonomy), labels, label_smoothing=smoothing)
         placed = model.anchor_logits(model.vectors(pooled), corpus.taxonomy)
-        fine = torch.from_numpy(corpus.fine_strengths()[rows])
+        fine = torch.from_numpy(corpus.at(rows).fine_strengths())
         wanted = self.measures[corpus.taxonomy][labels]
         jittered = wanted + _MEASURE_SPREAD * torch.from_numpy(rng.normal(size=wanted.shape).astype(np.float32))
         loss = (

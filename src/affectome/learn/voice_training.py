@@ -61,13 +61,13 @@ def train_voice_recipe(
     recipe = load_voice_recipe(path)
     corpora = {source.corpus: load_voice_corpus(source.corpus, data) for source in recipe.sources}
     bundle = out / recipe.id
+    draft_voice_card(recipe, corpora, base)
     check_target(bundle, CARD_NAME)
     words = TextReader(default_model("text-affect"), threads=threads)
     measures = {corpus.taxonomy: label_measures(words, corpus.taxonomy) for corpus in corpora.values()}
     trainer = voice_trainer(
         recipe, corpora, base, words=words, measures=measures, out=out, threads=threads, report=prepared
     )
-    draft_voice_card(recipe, corpora, base)
     model: VoiceAffectModel = trainer.train(report=(lambda p: report(path.name, p)) if report else None)
     shares = fit_still(model, trainer.clips)
     if prepared:

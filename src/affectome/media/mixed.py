@@ -62,16 +62,16 @@ def part_inputs(paths: Sequence[str | Path]) -> tuple[list[str | Path], list[str
     Raises:
         InputError: ``no_paths``, ``missing_path`` or ``not_a_file``.
     """
+    if not paths:
+        raise InputError(
+            "No file was given.", code="no_paths", next_step="Name files, folders, or - for standard input."
+        )
     written: list[str | Path] = []
     heard: list[str | Path] = []
-    for path in paths or [*()]:
+    for path in paths:
         sounds, _ = find_files([path], sound=True)
         if sounds:
             heard.append(path)
         if not (sounds and sounds[0].named):
             written.append(path)
-    if not paths:
-        raise InputError(
-            "No file was given.", code="no_paths", next_step="Name files, folders, or - for standard input."
-        )
     return written, heard

@@ -8,7 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from affectome.affect import Taxonomy, list_taxonomies, load_taxonomy
 from affectome.errors import UsageError
+
+Array = NDArray[np.float32]
 
 SCORED, ABSTAINED, FAILED = "scored", "abstained", "failed"
 
@@ -92,6 +95,49 @@ def fill_table(
         if name not in kept.columns
     ]
     return kept.with_columns(columns).select(list(schema)).cast(schema)
+
+
+def read_columns(
+    labels: Sequence[str], probabilities: Array, means: Array, spreads: Array, scale: Sequence[float]
+) -> dict[str, pl.Series]:
+    """The columns that every reader measures.
+
+    Args:
+        labels: k labels.
+        probabilities: ``(n, k)``.
+        means: ``(n, 3)`` or more columns: valence, arousal, dominance first.
+        spreads: ``(n, 3)`` standard deviations as the model gives them.
+        scale: Factor on each of the three that makes them fit held-out data.
+    """
+    share = probabilities / np.maximum(probabilities.sum(axis=1, keepdims=True), 1e-12)
+    scaled = np.clip(spreads * np.array(scale, np.float32), 0, 1)
+    columns = {
+        "emotion": pl.DataFrame(probabilities, schema=list(labels)).to_struct("emotion"),
+        "top": pl.Series([labels[k] for k in probabilities.argmax(axis=1)], dtype=pl.String),
+        "confidence": pl.Series(probabilities.max(axis=1)),
+        "entropy": pl.Series(-(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)),
+    }
+    for k, name in enumerate(("valence", "arousal", "dominance")):
+        columns[name] = pl.Series(means[:, k])
+        columns[f"{name}_sd"] = pl.Series(scaled[:, k])
+    return columns
+
+
+def category_taxonomy(name: str) -> Taxonomy:
+    """A taxonomy of feelings.
+
+    Raises:
+        UsageError: It is not known, or lists something else.
+    """
+    chosen = load_taxonomy(name)
+    if chosen.kind != "category":
+        raise UsageError(
+            f"{chosen.id!r} lists no feelings but {chosen.kind}s.",
+            code="not_categories",
+            value=chosen.id,
+            allowed=list_taxonomies(),
+        )
+    return chosen
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -12,13 +12,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from affectome.perceive.spectrum import HOP, RATE
+
 Array = NDArray[np.float32]
 
-RATE = 16_000
-"""Samples a second."""
 BANDS = 80
-HOP = 160
-"""Samples from one frame to the next."""
 _WINDOW = 400
 _LEAST = 1e-10
 _SPAN = 8.0  # decades below the loudest cell at which energies are cut off

@@ -11,13 +11,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from affectome.affect import forms_of_words, list_taxonomies, load_taxonomy
+from affectome.affect import forms_of_words
 from affectome.affect.space import AffectSpace, Anchors, sigmoid
 from affectome.errors import InputError, UsageError
 from affectome.media import is_english
 from affectome.perceive.cleaning import clean
 from affectome.perceive.encoder import Encoded, TextEncoder
-from affectome.perceive.estimates import ABSTAINED, FAILED, SCORED, check_labels, estimates_schema, fill_table
+from affectome.perceive.estimates import (
+    ABSTAINED,
+    FAILED,
+    SCORED,
+    category_taxonomy,
+    check_labels,
+    estimates_schema,
+    fill_table,
+    read_columns,
+)
 from affectome.perceive.head import BundleHead, text_marks
 
 if TYPE_CHECKING:
@@ -94,14 +103,7 @@ class TextReader:
             self.exclusive = not multi_label
             self._anchors = self.space.anchors(forms_of_words(self.labels))
             return
-        chosen = load_taxonomy(taxonomy or self._readout["taxonomy"])
-        if chosen.kind != "category":
-            raise UsageError(
-                f"{chosen.id!r} lists no feelings but {chosen.kind}s.",
-                code="not_categories",
-                value=chosen.id,
-                allowed=list_taxonomies(),
-            )
+        chosen = category_taxonomy(taxonomy or self._readout["taxonomy"])
         self.labels, self.taxonomy = chosen.labels, chosen.id
         self.exclusive = chosen.exclusive if multi_label is None else not multi_label
         if chosen.id == self._readout["taxonomy"] and not self.exclusive:
@@ -232,24 +234,11 @@ class TextReader:
         encoded = self.encoder.encode(unique.to_list())
         p = self.read_out(encoded)
         back = np.array([position[text] for text in texts], np.int64)
-        share = p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
-        entropy = -(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)
-        top = p.argmax(axis=1)
-        scale = np.array(self._readout["spread_scale"], np.float32)
-        spreads = np.clip(encoded.spreads * scale, 0, 1)
-        columns: dict[str, pl.Series] = {
-            "emotion": pl.DataFrame({label: p[back, k] for k, label in enumerate(self.labels)}).to_struct("emotion"),
-            "top": pl.Series([self.labels[k] for k in top[back]], dtype=pl.String),
-            "confidence": pl.Series(p.max(axis=1)[back]),
-            "entropy": pl.Series(entropy[back]),
-            "tone": pl.DataFrame({"sentiment": encoded.means[back, 3], "toxicity": encoded.means[back, 4]}).to_struct(
-                "tone"
-            ),
-        }
+        columns = read_columns(
+            self.labels, p[back], encoded.means[back], encoded.spreads[back], self._readout["spread_scale"]
+        )
+        columns["tone"] = pl.DataFrame(encoded.means[back, 3:5], schema=["sentiment", "toxicity"]).to_struct("tone")
         if self.head and self.head.kind == "measure":
             values = self.head.read(encoded.features())[back]
             columns["rating"] = pl.DataFrame(values, schema=list(self.head.labels)).to_struct("rating")
-        for k, name in enumerate(("valence", "arousal", "dominance")):
-            columns[name] = pl.Series(encoded.means[back, k])
-            columns[f"{name}_sd"] = pl.Series(spreads[back, k])
         return columns

@@ -10,12 +10,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from affectome.affect import forms_of_words, list_taxonomies, load_taxonomy
+from affectome.affect import forms_of_words
 from affectome.affect.space import AffectSpace, Anchors, sigmoid, softmax
-from affectome.errors import ModelError, UsageError
-from affectome.perceive.estimates import ABSTAINED, FAILED, SCORED, check_labels, estimates_schema, fill_table
-from affectome.perceive.log_mel import RATE
+from affectome.errors import ModelError
+from affectome.perceive.estimates import (
+    ABSTAINED,
+    FAILED,
+    SCORED,
+    category_taxonomy,
+    check_labels,
+    estimates_schema,
+    fill_table,
+    read_columns,
+)
 from affectome.perceive.prosody import measure_prosody, prosody_features
+from affectome.perceive.spectrum import RATE
 from affectome.perceive.voice_encoder import Heard, VoiceEncoder
 
 if TYPE_CHECKING:
@@ -71,14 +80,7 @@ class VoiceReader:
             self.exclusive = not multi_label
             forms: Mapping[str, Sequence[str]] = forms_of_words(self.labels)
         else:
-            chosen = load_taxonomy(taxonomy or self._readout["taxonomy"])
-            if chosen.kind != "category":
-                raise UsageError(
-                    f"{chosen.id!r} lists no feelings but {chosen.kind}s.",
-                    code="not_categories",
-                    value=chosen.id,
-                    allowed=list_taxonomies(),
-                )
+            chosen = category_taxonomy(taxonomy or self._readout["taxonomy"])
             self.labels, self.taxonomy, forms = chosen.labels, chosen.id, chosen.forms()
             self.exclusive = chosen.exclusive if multi_label is None else not multi_label
         if not self._direct:
@@ -161,24 +163,12 @@ class VoiceReader:
         """The measured columns of sounds."""
         heard = self.encoder.encode(sounds)
         p = self.read_out(heard)
-        share = p / np.maximum(p.sum(axis=1, keepdims=True), 1e-12)
-        entropy = -(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)
         strengths = self.strengths(heard, p)
         prosody = pl.DataFrame([measure_prosody(sound) for sound in sounds]).fill_nan(None)
-        columns: dict[str, pl.Series] = {
-            "emotion": pl.DataFrame(p, schema=list(self.labels)).to_struct("emotion"),
-            "top": pl.Series([self.labels[k] for k in p.argmax(axis=1)], dtype=pl.String),
-            "confidence": pl.Series(p.max(axis=1)),
-            "entropy": pl.Series(entropy),
-            "prosody": prosody.to_struct("prosody"),
-        }
+        columns = read_columns(self.labels, p, heard.means, heard.spreads, self._readout["spread_scale"])
+        columns["prosody"] = prosody.to_struct("prosody")
         if strengths is not None:
             columns["intensity"] = pl.DataFrame(strengths, schema=list(self.labels)).to_struct("intensity")
-        scale = np.array(self._readout["spread_scale"], np.float32)
-        spreads = np.clip(heard.spreads * scale, 0, 1)
-        for k, name in enumerate(("valence", "arousal", "dominance")):
-            columns[name] = pl.Series(heard.means[:, k])
-            columns[f"{name}_sd"] = pl.Series(spreads[:, k])
         return columns
 
 
