@@ -26,27 +26,12 @@ from sklearn.multiclass import OneVsRestClassifier
 from affectome.affect import load_taxonomy, map_labels
 from affectome.affect.space import Anchors
 from affectome.api import ReaderOptions
-from affectome.evaluate import bootstrap, choose_thresholds, ece, f1, hit_at_k, multilabel_f1, pearson
+from affectome.evaluate import choose_thresholds, ece, f1, hit_at_k, multilabel_f1, pearson
 from affectome.learn import load_corpus
 from affectome.perceive import TextReader
 from affectome.perceive.encoder import TextEncoder
 from arguments import RESULTS, base_folder, parser
-
-SEED = 0
-
-
-class Results:
-    """Rows of set, predictor, metric, value and interval."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def add(self, data: str, predictor: str, metric: str, function: Callable[..., Any], **arrays: Any) -> None:
-        interval = bootstrap(function, seed=SEED, resamples=500, **arrays)
-        n = len(next(iter(arrays.values())))
-        row = {"set": data, "predictor": predictor, "metric": metric, "value": round(interval.value, 4)}
-        self.rows.append({**row, "low": round(interval.low, 4), "high": round(interval.high, 4), "n": n})
-        print(f"{data:28} {predictor:34} {metric:18} {interval.value:.3f}  [{interval.low:.3f}, {interval.high:.3f}]")
+from result_rows import SEED, Results
 
 
 def rotated(anchors: Anchors) -> Anchors:

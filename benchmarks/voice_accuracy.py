@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from affectome.affect import load_taxonomy
 from affectome.api import ReaderOptions
-from affectome.evaluate import Part, assert_disjoint, bootstrap, f1, hit_at_k, uar
+from affectome.evaluate import Part, assert_disjoint, f1, hit_at_k, uar
 from affectome.learn.voice_augmentation import add_noise, encode, limit_band, telephone
 from affectome.learn.voice_corpora import VoiceCorpus, load_clips, load_voice_corpus
 from affectome.learn.voice_model import VoiceEncoder
@@ -35,8 +35,8 @@ from affectome.perceive.spectrum import RATE
 from affectome.perceive.voice import FINE
 from affectome.perceive.voice_encoder import Heard
 from arguments import RESULTS
+from result_rows import SEED, Results
 
-SEED = 0
 SHARED = {
     "anger": "angry",
     "disgust": "disgust",
@@ -46,25 +46,6 @@ SHARED = {
     "neutral": "neutral",
 }
 FULL_LENGTH = ("anger", "happiness", "neutral", "sadness")
-
-
-class Results:
-    """Rows of set, predictor, metric, value and interval."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def add(
-        self, data: str, predictor: str, metric: str, function: Callable[..., Any], groups: Any, **arrays: Any
-    ) -> None:
-        interval = bootstrap(function, seed=SEED, resamples=500, groups=groups, **arrays)
-        n = len(next(iter(arrays.values())))
-        row = {"set": data, "predictor": predictor, "metric": metric, "value": round(interval.value, 4)}
-        self.rows.append({**row, "low": round(interval.low, 4), "high": round(interval.high, 4), "n": n})
-        print(
-            f"{data:34} {predictor:40} {metric:10} {interval.value:.3f}  [{interval.low:.3f}, {interval.high:.3f}]",
-            flush=True,
-        )
 
 
 def lost(*, truth: Any, clean: Any, worse: Any) -> float:

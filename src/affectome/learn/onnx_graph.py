@@ -95,6 +95,11 @@ def product(
     )
 
 
+def halved(g: Graph, name: str, value: NDArray[np.float32]) -> str:
+    """A constant that is stored with 16 bits and used with 32."""
+    return g.add("Cast", [g.constant(f"{name}.half", value.astype(np.float16))], name, to=TensorProto.FLOAT)
+
+
 def build_graph(
     weights: Mapping[str, NDArray[np.float32]],
     *,

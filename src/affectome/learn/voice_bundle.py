@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from affectome.affect import list_taxonomies, load_taxonomy
-from affectome.affect.space import AffectSpace
+from affectome.affect.space import AffectSpace, softmax
 from affectome.learn.calibration import fit_presence, fit_sharpness, fit_spread_scale, fit_temperature
 from affectome.learn.checkpoints import whole_folder
 from affectome.learn.onnx_graph import observed_ranges, open_session, save_graph
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
+SPACE_NAME = "space.safetensors"
+_PLACE_LENGTHS = (0.0, 2.0, 5.0, 10.0, 20.0)  # how much the place in the affect space counts beside a head
 _SAMPLE = 150  # training clips of each corpus for input ranges and the background
 
 
@@ -71,8 +73,7 @@ def write_voice_bundle(
     card = draft_voice_card(recipe, used, base)
     with whole_folder(out, CARD_NAME) as staged:
         encoder, background = _write_encoder(model, recipe, used, staged, threads)
-        readout = _fit_readout(encoder, background, used, words, measures, model.scale.item())
-        (staged / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
+        write_voice_readout(encoder, background, used, staged, words=words, measures=measures, slope=model.scale.item())
         entries = {path.name: FileEntry.of(path) for path in sorted(staged.iterdir())}
         write_card(staged / CARD_NAME, replace(card, files=entries))
 
@@ -102,21 +103,33 @@ def _write_encoder(
     save_graph(build(ranges=ranges), out / "model.onnx")
     encoder = VoiceEncoder(open_session((out / "model.onnx").read_bytes(), threads))
     background = encoder.encode(sounds).vectors.mean(axis=0)
-    save_file({"background": background}, out / "space.safetensors")
     return encoder, background
 
 
-def _fit_readout(
+def write_voice_readout(
     encoder: VoiceEncoder,
     background: Array,
     corpora: Mapping[str, VoiceCorpus],
+    out: Path,
+    *,
     words: TextReader,
     measures: Mapping[str, Array],
     slope: float,
-) -> dict[str, object]:
-    """Everything a reader needs beside the model, fitted on development clips."""
+) -> None:
+    """Write everything a reader needs beside the model, fitted on development clips.
+
+    Args:
+        encoder: The model as the bundle runs it.
+        background: Mean of the vectors (width,) of training clips.
+        corpora: The corpora by name.
+        out: Folder of the bundle.
+        words: The text reader whose affect space this is.
+        measures: Valence, arousal and dominance (labels, 3) of the words of each corpus' taxonomy.
+        slope: Slope at which the model was trained to tell words apart.
+    """
     space = AffectSpace(words.encoder.vectors, background, sharpness=slope, presence=(slope, 0.0))
     temperature: dict[str, float] = {FINE: 1.0}
+    anchors: dict[str, Array] = {}
     similarities, present, chosen, sharpest = [], [], [], []
     means, spreads, wanted = [], [], []
     for corpus in corpora.values():
@@ -124,8 +137,10 @@ def _fit_readout(
         heard: Heard = encoder.encode(load_clips(dev.files))
         taxonomy = load_taxonomy(corpus.taxonomy)
         truth = np.eye(len(taxonomy.labels), dtype=np.float32)[dev.labels]
-        temperature[corpus.taxonomy] = fit_temperature(heard.labels[corpus.taxonomy], truth)
-        similarity = space.similarity(heard.vectors, space.anchors(taxonomy.forms()))
+        placed = space.anchors(taxonomy.forms())
+        logits, anchors[corpus.taxonomy] = _with_place(heard, corpus.taxonomy, placed.vectors, truth)
+        temperature[corpus.taxonomy] = fit_temperature(logits, truth)
+        similarity = space.similarity(heard.vectors, placed)
         similarities.append(similarity.ravel())
         present.append(truth.ravel())
         sharpest.append(fit_sharpness(similarity, truth))
@@ -135,7 +150,10 @@ def _fit_readout(
         wanted.append(measures[corpus.taxonomy][dev.labels])
     presence = fit_presence(np.concatenate(similarities)[:, None], np.concatenate(present)[:, None])
     scale = fit_spread_scale(np.concatenate(means), np.concatenate(spreads), np.concatenate(wanted))
-    return {
+    save_file(
+        {"background": background, **{f"anchors.{name}": each for name, each in anchors.items()}}, out / SPACE_NAME
+    )
+    readout = {
         "taxonomy": next(iter(corpora.values())).taxonomy,
         "temperature": temperature,
         "presence": list(presence),
@@ -144,6 +162,20 @@ def _fit_readout(
         "strength": any(not np.isnan(corpus.strengths).all() for corpus in corpora.values()),
         "space": {"model": words.model, "sha256": words.sha256},
     }
+    (out / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
+
+
+def _with_place(heard: Heard, taxonomy: str, anchors: Array, truth: Array) -> tuple[Array, Array]:
+    """Logits of a head with the place in the affect space added, and anchors of the length at which that fits best."""
+
+    def loss(length: float) -> float:
+        logits = heard.labels[taxonomy] + length * heard.vectors @ anchors.T
+        p = softmax(logits / np.float32(fit_temperature(logits, truth)))
+        return -float(np.log(np.maximum((p * truth).sum(axis=1), 1e-9)).mean())
+
+    best = min(_PLACE_LENGTHS, key=loss)
+    scaled = np.asarray(best * anchors, np.float32)
+    return heard.labels[taxonomy] + heard.vectors @ scaled.T, scaled
 
 
 def draft_voice_card(recipe: VoiceRecipe, corpora: Mapping[str, VoiceCorpus], base: Path) -> Card:

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from affectome.learn.onnx_graph import MICROSOFT, Graph, Range, finish, product
+from affectome.learn.onnx_graph import MICROSOFT, Graph, Range, finish, halved, product
 from affectome.perceive.log_mel import BANDS
 
 Array = NDArray[np.float32]
@@ -108,7 +108,7 @@ def _frames(g: Graph, weights: Mapping[str, Array]) -> tuple[str, str, str]:
     inside_row = g.add("Unsqueeze", [g.add("Cast", [inside], "inside_float", to=TensorProto.FLOAT), one], "inside_row")
 
     def convolve(x: str, name: str, stride: int) -> str:
-        weight = _halved(g, f"{name}.weight", weights[f"encoder.{name}.weight"])
+        weight = halved(g, f"{name}.weight", weights[f"encoder.{name}.weight"])
         bias = g.constant(f"{name}.bias", weights[f"encoder.{name}.bias"])
         out = g.add("Conv", [x, weight, bias], f"{name}.out", pads=[1, 1], strides=[stride], kernel_shape=[3])
         return g.add("Gelu", [out], f"{name}.gelu", domain=MICROSOFT)
@@ -116,15 +116,10 @@ def _frames(g: Graph, weights: Mapping[str, Array]) -> tuple[str, str, str]:
     first = g.add("Mul", [convolve(g.add("Mul", ["features", inside_row], "heard"), "conv1", 1), inside_row], "first")
     x = g.add("Transpose", [convolve(first, "conv2", 2)], "second", perm=[0, 2, 1])
     mask = g.add("Slice", [inside, zero, g.constant("end", np.array([2**31 - 1], np.int64)), one, last], "mask")
-    positions = _halved(g, "positions", weights["encoder.positions"])
+    positions = halved(g, "positions", weights["encoder.positions"])
     length = g.add("Shape", [x], "length", start=1, end=2)
     here = g.add("Slice", [positions, zero, length, zero], "position_vectors")
     return g.add("Add", [x, here], "frames_in"), mask, g.add("Cast", [mask], "mask32", to=TensorProto.INT32)
-
-
-def _halved(g: Graph, name: str, value: Array) -> str:
-    """A constant that is stored with 16 bits, as the base has it, and used with 32."""
-    return g.add("Cast", [g.constant(f"{name}.half", value.astype(np.float16))], name, to=TensorProto.FLOAT)
 
 
 def _pool(g: Graph, weights: Mapping[str, Array], states: Sequence[str], mask: str) -> str:

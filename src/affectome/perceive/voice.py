@@ -83,7 +83,10 @@ class VoiceReader:
             chosen = category_taxonomy(taxonomy or self._readout["taxonomy"])
             self.labels, self.taxonomy, forms = chosen.labels, chosen.id, chosen.forms()
             self.exclusive = chosen.exclusive if multi_label is None else not multi_label
-        if not self._direct:
+        self._beside: Array | None = None  # anchors by which the place counts beside a head
+        if self._direct:
+            self._beside = bundle.arrays("space.safetensors").get(f"anchors.{self.taxonomy}")
+        else:
             self._place(bundle, forms, words)
 
     @property
@@ -138,7 +141,10 @@ class VoiceReader:
         if self._anchors is not None:
             read = self._space.choose if self.exclusive else self._space.presence
             return read(heard.vectors, self._anchors)
-        logits = heard.labels[self.taxonomy] / np.float32(self._readout["temperature"][self.taxonomy])
+        logits = heard.labels[self.taxonomy]
+        if self._beside is not None:
+            logits = logits + heard.vectors @ self._beside.T
+        logits = logits / np.float32(self._readout["temperature"][self.taxonomy])
         return softmax(logits) if self.exclusive else sigmoid(logits)
 
     def strengths(self, heard: Heard, probabilities: Array) -> Array | None:
