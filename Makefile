@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 # The card takes its figures from the results of the others.
-BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed card_metrics
+BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed speaker_turns face_accuracy face_speed card_metrics
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
 
 .DEFAULT_GOAL := help
@@ -20,10 +20,10 @@ help: ## Show this list
 demo: $(VENV)/core.stamp ## Analyse the example posts and dialogue, write a table and a report
 	$(BIN)/affectome analyze examples/posts.csv examples/dialogue.csv --out $(DEMO_OUT) --report --overwrite
 
-test: $(VENV)/train.stamp $(VENV)/voice.stamp ## Run the whole test suite; fails below 90 % branch coverage
+test: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp ## Run the whole test suite; fails below 90 % branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-check: $(VENV)/train.stamp $(VENV)/voice.stamp ## Lint, types, import directions, locked requirements, generated pages
+check: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp ## Lint, types, import directions, locked requirements, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -50,7 +50,11 @@ lock: $(VENV)/dev.stamp ## Lock the requirements again after a change in pyproje
 	$(LOCK) pyproject.toml --group dev -c requirements/core.txt -c requirements/build.txt -o requirements/dev.txt
 	$(LOCK) requirements/train.in -c requirements/dev.txt -o requirements/train.txt
 	$(LOCK) requirements/voice.in -c requirements/train.txt -c requirements/dev.txt -o requirements/voice.txt
+	$(LOCK) requirements/transcribe.in -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/transcribe.txt
+	$(LOCK) requirements/face.in -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/face.txt
 	$(LOCK) --no-deps requirements/silero.in -o requirements/silero.txt
+	$(LOCK) --no-deps requirements/speaker.in -o requirements/speaker.txt
+	$(LOCK) --no-deps requirements/mesh.in -o requirements/mesh.txt
 
 clean: ## Remove the environment and everything that was built
 	rm -rf $(VENV) $(DEMO_OUT) docs/_build .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -81,8 +85,16 @@ $(VENV)/train.stamp: requirements/train.txt requirements/torch.txt $(VENV)/dev.s
 	$(PIP) -r requirements/torch.txt
 	@touch $@
 
-# The package with the speech detector's weights asks for torch, which reading them does not need.
-$(VENV)/voice.stamp: requirements/voice.txt requirements/silero.txt $(VENV)/dev.stamp
-	$(PIP) --require-hashes -r requirements/voice.txt
-	$(PIP) --require-hashes --no-deps -r requirements/silero.txt
+# The packages with the weights of speech detector and speaker encoder ask for torch, which reading them does not need.
+VOICE := requirements/voice.txt requirements/transcribe.txt
+VOICE_WEIGHTS := requirements/silero.txt requirements/speaker.txt
+$(VENV)/voice.stamp: $(VOICE) $(VOICE_WEIGHTS) $(VENV)/dev.stamp
+	$(PIP) --require-hashes $(VOICE:%=-r %)
+	$(PIP) --require-hashes --no-deps $(VOICE_WEIGHTS:%=-r %)
+	@touch $@
+
+# The package with the weights of face detector and mesh asks for what reading them does not need.
+$(VENV)/face.stamp: requirements/face.txt requirements/mesh.txt $(VENV)/dev.stamp
+	$(PIP) --require-hashes -r requirements/face.txt
+	$(PIP) --require-hashes --no-deps -r requirements/mesh.txt
 	@touch $@
