@@ -1,6 +1,8 @@
 """What holds for every test: no network but this machine's own, and no deadline that a busy machine would miss."""
 
+import os
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +24,12 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of the corpora, which is no part of the project."""
+    folder = os.environ.get("AFFECTOME_DATA")
+    if not folder:
+        pytest.skip("AFFECTOME_DATA does not name the folder with the data sets")
+    return Path(folder)

@@ -6,8 +6,8 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,24 +17,48 @@ import polars as pl
 
 from affectome.errors import InputError, UsageError
 from affectome.media import (
+    FaceDetector,
     Listener,
     MixedSource,
+    SpeakerEncoder,
+    SpeakerTurns,
     SpeechDetector,
+    Transcriber,
+    Transcription,
+    TurnRules,
+    Viewer,
+    find_transcription,
     part_inputs,
+    read_pictures,
     read_recordings,
     read_segments,
     read_stream,
 )
+from affectome.media.files import Kind
 from affectome.models import Bundle, default_model, find_model, locate
-from affectome.perceive import Readers, TextReader, VoiceReader
+from affectome.perceive import (
+    ActionUnits,
+    FaceMesh,
+    FaceReader,
+    ImageReader,
+    Reader,
+    Readers,
+    SpokenReaders,
+    TextReader,
+    VoiceReader,
+)
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
 from affectome.pipeline.storage import storage_errors, write_bytes
 from affectome.version import __version__
 
-MODALITIES = ("text", "voice")
-_TASKS = {"text": "text-affect", "voice": "voice-affect"}
+MODALITIES = ("text", "voice", "face", "image")
+_TASKS = {"text": "text-affect", "voice": "voice-affect", "face": "face-affect"}
 _COMMON = "ekman7"  # taxonomy of a table that several modalities share
 _DETECTOR = ("silero-vad", "silero_vad_16k_sequence.onnx")
+# Sound in a shard; what is written down has to be, by a large model, within the time limit of a shard.
+_HEARD_SECONDS, _TRANSCRIBED_SECONDS = 120.0, 30.0
+_READ_AS: dict[Kind, tuple[str, ...]] = {"text": ("text",), "sound": ("voice",), "picture": ("face", "image")}
+_FACES = ("face-mesh", "face_detection_full_range.tflite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,24 +94,49 @@ class ReaderOptions:
     def open_voice(self, threads: int = 1) -> VoiceReader:
         """Load the reader of voices; it raises what `open` raises."""
         bundle = self._bundle("voice")
-        words = functools.partial(replace(self, model=None, taxonomy=None, labels=(), multi_label=None).open, threads)
         return VoiceReader(
-            bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, words=words, threads=threads
+            bundle,
+            self.taxonomy,
+            labels=self.labels,
+            multi_label=self.multi_label,
+            words=self._words(threads),
+            threads=threads,
+        )
+
+    def open_face(self, threads: int = 1) -> FaceReader:
+        """Load the reader of faces; it raises what `open` raises."""
+        return FaceReader(
+            self._bundle("face"),
+            FaceMesh(locate(_FACES[0])),
+            ActionUnits.of(default_model("action-units")),
+            self.taxonomy,
+            labels=self.labels,
+            multi_label=self.multi_label,
+            words=self._words(threads),
+            threads=threads,
         )
 
     def open_all(self, modalities: Sequence[str], threads: int = 1) -> Readers:
         """Load a reader for each modality, all of the same labels; it raises what `open` raises."""
-        options = self
-        if len(modalities) > 1:
-            options = replace(self, taxonomy=self.taxonomy or _COMMON)
+        felt = [name for name in modalities if name in _TASKS]
+        options = dict.fromkeys(felt, self)
+        if len(felt) > 1:
+            common = replace(self, taxonomy=self.taxonomy or _COMMON)
+            options = dict.fromkeys(felt, common)
             if self.model is not None:
                 task = find_model(self.model, commercial=self.commercial).card.task
-                chosen = {name: self.model if _TASKS[name] == task else None for name in modalities}
-                if not any(chosen.values()):
-                    find_model(self.model, task=_TASKS[modalities[0]])
-                opened = {name: replace(options, model=model) for name, model in chosen.items()}
-                return Readers({name: _OPENERS[name](each, threads) for name, each in opened.items()})
-        return Readers({name: _OPENERS[name](options, threads) for name in modalities})
+                if task not in [_TASKS[name] for name in felt]:
+                    find_model(self.model, task=_TASKS[felt[0]])
+                options = {name: common if _TASKS[name] == task else replace(common, model=None) for name in felt}
+        readers: dict[str, Reader] = {name: _OPENERS[name](options[name], threads) for name in felt}
+        if "image" in modalities:
+            shared = next(iter(readers.values()), None)
+            readers["image"] = ImageReader.beside(shared)
+        return Readers(readers)
+
+    def _words(self, threads: int) -> Callable[[], TextReader]:
+        """Opens the text reader that places words in the affect space."""
+        return functools.partial(replace(self, model=None, taxonomy=None, labels=(), multi_label=None).open, threads)
 
     def _bundle(self, modality: str) -> Bundle:
         task = _TASKS[modality]
@@ -96,9 +145,10 @@ class ReaderOptions:
         return default_model(task, commercial=self.commercial)
 
 
-_OPENERS: dict[str, Callable[[ReaderOptions, int], TextReader | VoiceReader]] = {
+_OPENERS: dict[str, Callable[[ReaderOptions, int], Reader]] = {
     "text": ReaderOptions.open,
     "voice": ReaderOptions.open_voice,
+    "face": ReaderOptions.open_face,
 }
 
 
@@ -200,6 +250,11 @@ class InputOptions:
         sentences: Cut each text into sentences.
         max_seconds: Greatest length of a stretch of speech.
         whole_clips: Take each recording as one stretch instead of looking for speech in it: for laughs and cries.
+        face_crops: Take each picture as one face that was cut out already, instead of looking for faces in it.
+        transcribe: Write down what is said in recordings with this Whisper model: its folder in CTranslate2 layout, a
+            size such as small or tiny.en, or owner/name on the Hugging Face hub.
+        language: Code of the language that is spoken, such as en; by default the model tells it for each stretch.
+        speakers: Tell the speakers of each recording apart; as a number, how many they are. Write it behind the files.
     """
 
     text_column: str | None = None
@@ -211,6 +266,29 @@ class InputOptions:
     sentences: bool = False
     max_seconds: float = 10.0
     whole_clips: bool = False
+    face_crops: bool = False
+    transcribe: str | None = None
+    language: str | None = None
+    speakers: bool | int = False
+
+    def transcription(self) -> Transcription | None:
+        """The model that writes down what is said, None if none was asked for.
+
+        It raises what `find_transcription` raises.
+        """
+        return find_transcription(self.transcribe, self.language) if self.transcribe else None
+
+    def turns(self) -> SpeakerTurns | None:
+        """What tells speakers apart, None if it was not asked for.
+
+        Raises:
+            ModelError: ``base_model_missing`` if the speaker encoder is not there.
+            UsageError: ``bad_speakers``.
+        """
+        if self.speakers is False:
+            return None
+        rules = TurnRules(speakers=None if self.speakers is True else self.speakers)
+        return SpeakerTurns(SpeakerEncoder(locate("speaker-encoder")), rules)
 
 
 def analyze(
@@ -222,6 +300,7 @@ def analyze(
     settings: RunSettings | None = None,
     modalities: Sequence[str] | None = None,
     report: bool = True,
+    contact_sheet: bool = False,
     command: str = "",
     progress: Callable[[RunProgress], None] | None = None,
 ) -> RunResult:
@@ -235,8 +314,9 @@ def analyze(
         reader: Model and vocabulary.
         inputs: Columns and cutting.
         settings: Workers, format, time limit.
-        modalities: What to read, of ``text`` and ``voice``; by default what the files hold.
+        modalities: What to read, of ``text``, ``voice``, ``face`` and ``image``; by default what the files hold.
         report: Whether to write the report.
+        contact_sheet: Whether the report holds small pictures of the surest faces; otherwise it holds no picture.
         command: The command that was typed, for the record.
         progress: Called as rows are finished.
 
@@ -251,7 +331,17 @@ def analyze(
     out = Path(out)
     _keep_apart(out, chosen)
     source, read_as = open_source(chosen, inputs, modalities)
+    if contact_sheet and not (report and "face" in read_as):
+        raise UsageError(
+            "There is no contact sheet without faces." if report else "There is no contact sheet without a report.",
+            code="no_contact_sheet",
+            value="--contact-sheet",
+            next_step="Leave it out, or read faces and write the report.",
+        )
     loaded = reader.open_all(read_as)  # before anything is written: a wrong label should not leave a folder behind
+    words = inputs.transcription() if source.recordings else None
+    if words is not None:
+        Transcriber(words)
     identity = {
         "model": loaded.model,
         "model_sha256": loaded.sha256,
@@ -259,12 +349,13 @@ def analyze(
         "labels": ", ".join(reader.labels),
         "exclusive": str(loaded.exclusive),
         "affectome": __version__,
+        **({"transcription": words.digest} if words else {}),
     }
     started = datetime.now(UTC)
     clock = time.perf_counter()
     result = run(
         source,
-        functools.partial(reader.open_all, read_as, threads=1),
+        functools.partial(_open_readers, reader, read_as, words),
         out,
         settings=settings,
         identity=identity,
@@ -281,6 +372,7 @@ def analyze(
             {"path": str(problem.path), "code": problem.code, "message": problem.message} for problem in source.problems
         ],
         **_described(source),
+        **({"transcription": {"model": words.model, "sha256": words.digest}} if words else {}),
         "model": loaded.model,
         "model_sha256": loaded.sha256,
         "taxonomy": loaded.taxonomy,
@@ -293,18 +385,18 @@ def analyze(
     }
     page = out / "report.html"
     finished = _recorded(out / "run.json", record) if result.already_complete else None
-    if finished is None or not page.exists():
+    told = finished or record
+    if told.get("contact_sheet", False) != contact_sheet:
+        told = {**told, "command": command, "contact_sheet": contact_sheet}
+    if told != finished or not page.exists():
         if report:
-            from affectome.report import write_report
-
-            files = {entry.source: entry.path for entry in source.recording_entries}
-            with Listener(files) if files else nullcontext() as sounds:
-                write_report(result.estimates, finished or record, page, card=loaded.cards[0], sounds=sounds)
+            card = next(iter(loaded.cards), None)
+            _write_page(result.estimates, told, page, card, source, contact_sheet=contact_sheet)
         else:
             page.unlink(missing_ok=True)  # it would show another run
-    if finished is None:  # the record comes last: where it is, everything is
+    if told != finished:  # the record comes last: where it is, everything is
         with storage_errors(out):
-            content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+            content = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
             write_bytes(out / "run.json", content.encode(errors="replace"))
     return result
 
@@ -330,18 +422,32 @@ def open_source(
             raise UsageError(
                 f"{modality!r} cannot be read yet.", code="unknown_modality", value=modality, allowed=MODALITIES
             )
-    written, heard = part_inputs(paths)
-    recordings = None
-    if "voice" in modalities if modalities else heard:
+    parts = part_inputs(paths)
+    wanted = set(modalities or [name for kind, names in _READ_AS.items() if parts[kind] for name in names])
+    recordings = pictures = texts = None
+    heard_as = [name for name in ("voice", "text") if name in wanted]
+    if not (inputs.transcribe and modalities and parts["sound"]):  # what is said is read as text only on request
+        heard_as = ["voice"] if "voice" in wanted else []
+    if heard_as:
         detector = None if inputs.whole_clips else _detector()
         recordings = read_recordings(
-            heard or paths, detector=detector, max_seconds=inputs.max_seconds, whole_clips=inputs.whole_clips
+            parts["sound"] or paths,
+            detector=detector,
+            max_seconds=inputs.max_seconds,
+            whole_clips=inputs.whole_clips,
+            turns=inputs.turns(),
+            reads=heard_as,
+            shard_seconds=_TRANSCRIBED_SECONDS if inputs.transcribe else _HEARD_SECONDS,
         )
-    texts = None
-    if "text" in modalities if modalities else written:
+    if wanted & {"face", "image"}:
+        finder = FaceDetector(locate(_FACES[0]) / _FACES[1]) if "face" in wanted and not inputs.face_crops else None
+        pictures = read_pictures(
+            parts["picture"] or paths, faces="face" in wanted, looks="image" in wanted, detector=finder
+        )
+    if "text" in wanted and (parts["text"] or "text" not in heard_as):
         try:
             texts = read_segments(
-                written or paths,
+                parts["text"] or paths,
                 text_column=inputs.text_column,
                 id_column=inputs.id_column,
                 speaker_column=inputs.speaker_column,
@@ -351,10 +457,12 @@ def open_source(
                 sentences=inputs.sentences,
             )
         except InputError as error:
-            if recordings is None or modalities or error.code != "nothing_readable":
+            spoken = "text" in heard_as
+            if not (recordings or pictures) or (modalities and not spoken) or error.code != "nothing_readable":
                 raise
-    source = MixedSource(texts, recordings)
-    return source, tuple(name for name, part in zip(MODALITIES, (texts, recordings), strict=True) if part is not None)
+            if not spoken:
+                wanted.discard("text")
+    return MixedSource(texts, recordings, pictures), tuple(name for name in MODALITIES if name in wanted)
 
 
 def _described(source: MixedSource) -> dict[str, object]:
@@ -368,6 +476,7 @@ def _described(source: MixedSource) -> dict[str, object]:
         "encodings": {entry.source: entry.encoding for entry in texts if entry.encoding},
         "notes": {name: counts for name, counts in notes.items() if counts},
         "recordings": {entry.source: {"format": entry.format, "seconds": entry.seconds} for entry in recordings},
+        **({"grouped_by": "folder"} if source.pictures and source.pictures.groups else {}),
     }
 
 
@@ -379,7 +488,7 @@ def listen(
     Args:
         stream: Raw sound: 16-bit little-endian samples, 16 kHz, mono.
         reader: Model and vocabulary.
-        inputs: Greatest length of a stretch.
+        inputs: Greatest length of a stretch, and what writes down its words.
 
     Returns:
         A row of the estimates table for each stretch of speech, as soon as it is over.
@@ -389,9 +498,44 @@ def listen(
         ModelError: The weights cannot be used, or the speech detector is not there.
     """
     inputs = inputs or InputOptions()
-    voice = (reader or ReaderOptions()).open_voice()
+    if inputs.speakers is not False:
+        raise UsageError(
+            "Speakers are told apart once all of them were heard, not while it listens.",
+            code="no_speakers_in_stream",
+            value="--speakers",
+            next_step="Leave it out, or give a recording.",
+        )
+    voice = _open_readers(reader or ReaderOptions(), ("voice",), inputs.transcription())
     for segment in read_stream(stream, detector=_detector(), max_seconds=inputs.max_seconds):
         yield voice(segment).row(0, named=True)
+
+
+def _write_page(
+    estimates: Path,
+    record: Mapping[str, object],
+    page: Path,
+    card: Mapping[str, Any] | None,
+    source: MixedSource,
+    *,
+    contact_sheet: bool,
+) -> None:
+    """The report of a run, with sound where there are recordings and pictures where they are asked for."""
+    from affectome.report import write_report
+
+    heard = {entry.source: entry.path for entry in source.recording_entries}
+    seen = {entry.source: entry.path for entry in source.pictures.entries} if source.pictures else {}
+    with ExitStack() as stack:
+        sounds = stack.enter_context(Listener(heard)) if heard else None
+        pictures = stack.enter_context(Viewer(seen)) if contact_sheet else None
+        write_report(estimates, record, page, card=card, sounds=sounds, pictures=pictures)
+
+
+def _open_readers(
+    reader: ReaderOptions, modalities: Sequence[str], words: Transcription | None
+) -> Readers | SpokenReaders:
+    """What a worker reads with."""
+    readers = reader.open_all(modalities, threads=1)
+    return readers if words is None else SpokenReaders(readers, Transcriber(words))
 
 
 def _detector() -> SpeechDetector:

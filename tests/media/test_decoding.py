@@ -23,7 +23,7 @@ def read(tool, path):
 def directly(path, **limits):
     """Decode within this process, as the child does."""
     blocks = []
-    findings = decoder.decode(path, blocks.append, **{"most_seconds": 3600.0, "patience": 0.0, **limits})
+    findings = decoder.decode(path, blocks.append, **{"most_seconds": 3600.0, **limits})
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32), findings
 
 
@@ -40,9 +40,9 @@ def test_what_is_written_is_read(tmp_path, sounds):
         assert np.abs(samples - tone).max() < 2e-4
         assert samples.dtype == np.float32
         assert (findings.code, findings.seconds, findings.rate, findings.channels) == ("", 1.0, 16_000, 1)
-        child = tool._process
+        child = tool._child.process
         read(tool, tmp_path / "a.wav")
-        assert tool._process is child  # one child serves many files
+        assert tool._child.process is child  # one child serves many files
 
 
 @pytest.mark.parametrize(
@@ -147,26 +147,26 @@ def test_a_child_that_dies_is_replaced(tmp_path, sounds):
     with Decoder() as tool:
         stream = tool.decode(path)
         next(stream)
-        first = tool._process
+        first = tool._child.process
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
         *_, findings = stream
         assert findings.code == "decoder_died"
         assert 1 <= findings.seconds < 20
         assert read(tool, path)[1].code == ""
-        assert tool._process is not first
+        assert tool._child.process is not first
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs signals that stop a process")
 def test_a_child_that_hangs_is_killed(tmp_path, sounds):
     path = sounds.write_wav(tmp_path / "a.wav", sounds.tone(1))
     with Decoder(DecodingLimits(block_seconds=0.5)) as tool:
-        tool._start()
-        os.kill(tool._process.pid, signal.SIGSTOP)
+        tool._child._start()
+        os.kill(tool._child.process.pid, signal.SIGSTOP)
         started = time.perf_counter()
         assert read(tool, path)[1].code == "decode_timeout"
         assert time.perf_counter() - started < 10
-        assert tool._process is None
+        assert tool._child.process is None
 
 
 def test_whoever_stops_early_does_not_spoil_the_next_file(tmp_path, sounds):
@@ -184,7 +184,7 @@ def test_whoever_stops_early_does_not_spoil_the_next_file(tmp_path, sounds):
 @pytest.mark.skipif(sys.platform != "linux", reason="the address space is limited on Linux")
 def test_the_child_cannot_take_more_memory_than_allowed():
     script = (
-        "from affectome.media import decoder\ndecoder._limit_memory(64)\n"
+        "from affectome.media import child_program\nchild_program.limit_memory(64)\n"
         "try:\n    bytearray(256 << 20)\nexcept MemoryError:\n    print('refused')\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(decoder.__file__).parents[2])}

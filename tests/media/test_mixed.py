@@ -25,14 +25,27 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_may_hold_both(folder):
-    assert part_inputs([folder]) == ([folder], [folder])
+def test_a_folder_may_hold_all(folder):
+    assert part_inputs([folder]) == {"text": [folder], "sound": [folder], "picture": [folder]}
 
 
 def test_named_files_are_of_one_kind(folder):
-    posts, tone = folder / "posts.csv", folder / "tone.wav"
-    assert part_inputs([posts, tone]) == ([posts], [tone])
-    assert part_inputs(["-"]) == (["-"], [])
+    posts, tone, picture = folder / "posts.csv", folder / "tone.wav", folder / "picture.png"
+    assert part_inputs([posts, picture, tone]) == {"text": [posts], "sound": [tone], "picture": [picture]}
+    assert part_inputs(["-"]) == {"text": ["-"], "sound": [], "picture": []}
+
+
+def test_a_named_file_of_no_known_ending_is_what_it_begins_like(folder):
+    named = {
+        "photo": (b"\xff\xd8\xff\xe0\0\x10JFIF\0\1", "picture"),
+        "scan.dat": (b"II*\0\x08\0\0\0\0\0\0\0", "picture"),
+        "call": (b"RIFF\0\0\0\0WAVEfmt ", "sound"),
+        "sticker": (b"RIFF\0\0\0\0WEBPVP8 ", "picture"),
+        "notes": (b"BMW and P1 are cars", "text"),
+    }
+    for name, (content, kind) in named.items():
+        (folder / name).write_bytes(content)
+        assert part_inputs([folder / name])[kind] == [folder / name]
 
 
 def test_nothing_was_given():

@@ -215,7 +215,7 @@ def test_the_second_pass_gives_the_same(outcome):
 def test_none_of_them_takes_long_by_itself(odd):
     for path in odd.iterdir():
         started = time.process_time()
-        findings = decoder.decode(path, lambda block: None, most_seconds=3600.0, patience=0.0)
+        findings = decoder.decode(path, lambda block: None, most_seconds=3600.0)
         assert findings.code in CODES, path.name
         assert bool(findings.code) == bool(findings.message), path.name
         assert time.process_time() - started < 2.0, path.name

@@ -27,9 +27,11 @@ from affectome.pipeline import RunProgress, RunResult, RunSettings
 _PREVIEW = 8  # rows
 _BESIDE_TEXT = 48  # columns of the terminal that are not for the text
 _SHOWN = {
+    "id": pl.String(),
     "source": pl.String(),
     "start": pl.Float64(),
     "end": pl.Float64(),
+    "speaker": pl.String(),
     "modality": pl.String(),
     "text": pl.String(),
     "status": pl.String(),
@@ -56,10 +58,11 @@ def analyze(
     format: Literal["parquet", "csv", "jsonl"] = "parquet",
     workers: int = 1,
     report: Annotated[bool, Parameter(negative_bool="no-")] = True,
+    contact_sheet: bool = False,
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
-    """Read every text and every voice in files and folders.
+    """Read every text, voice, face and picture in files and folders.
 
     Writes DIR/estimates.parquet (or .csv, .jsonl), DIR/report.html and DIR/run.json. A run that was interrupted goes on
     where it stopped when the same command is given again.
@@ -70,22 +73,28 @@ def analyze(
         affectome analyze survey.csv --out results --text-column answer --group-column region --format csv
         affectome analyze chats/ --out results --labels calm,tense,hostile --workers 4
         affectome analyze interview.mp4 calls/ --out results
+        affectome analyze photos/ --out results
+        affectome analyze talk.wav --out results --transcribe small --speakers
+        affectome analyze talk.wav --out results --transcribe small --modalities voice,text
         cat lines.txt | affectome analyze - --out results
         arecord -f S16_LE -r 16000 -c 1 | affectome analyze - --modalities voice
 
     The last one listens: raw sound (16-bit little-endian, 16 kHz, mono) is read as it comes, and each stretch of speech
-    is printed as soon as it is over, with --json as one line of JSON.
+    is printed as soon as it is over, with --json as one line of JSON. With --modalities voice,text and --transcribe,
+    what is said is read as text too, in a row of its own with the same source, start and end.
 
     Args:
-        paths: CSV, TSV, JSONL, Parquet or TXT files, recordings (WAV, FLAC, MP3, OGG, M4A, MP4 and others), folders of
-            them, or - for standard input.
+        paths: CSV, TSV, JSONL, Parquet or TXT files, recordings (WAV, FLAC, MP3, OGG, M4A, MP4 and others), pictures
+            (JPEG, PNG, WebP, GIF, BMP, TIFF, PPM), folders of them, or - for standard input.
         out: Folder for the results; needed unless it listens.
         inputs: Columns and cutting.
         reader: Model and vocabulary.
-        modalities: What to read, text or voice or text,voice; by default what the files hold.
+        modalities: What to read, of text, voice, face and image with commas between them; by default what the files
+            hold.
         format: File format of the estimates.
         workers: Worker processes.
         report: Write the report.
+        contact_sheet: Put small pictures of the surest faces into the report, which holds no picture otherwise.
         overwrite: Replace what another run left in the folder.
         json: Print the record of the run as JSON.
     """
@@ -125,6 +134,7 @@ def analyze(
             settings=RunSettings(workers=workers, format=format, overwrite=overwrite),
             modalities=at_commas(modalities) or None,
             report=report,
+            contact_sheet=contact_sheet,
             command=shlex.join(["affectome", *sys.argv[1:]]),
             progress=show,
         )
@@ -152,7 +162,8 @@ def _listen(reader: ReaderOptions, inputs: InputOptions, out: Path | None, json:
             else:
                 top = f"{row['top']} {row['confidence']:.2f}" if row["top"] else f"{row['status']}: {row['error']}"
                 felt = f"  valence {row['valence']:+.2f}  arousal {row['arousal']:+.2f}" if row["top"] else ""
-                line = f"{row['start']:8.1f}–{row['end']:.1f} s  {top}{felt}"
+                said = f"  {row['text']}" if row["text"] else ""
+                line = f"{row['start']:8.1f}–{row['end']:.1f} s  {top}{felt}{said}"
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
     return 0
@@ -198,7 +209,7 @@ def _head(estimates: Path) -> list[dict[str, Any]]:
     return [
         {
             "text": _shortened(_what(row), width),
-            "reading": row["top"] or f"{row['status']}: {row['error']}",
+            "reading": row["top"] or ": ".join(filter(None, (row["status"], row["error"]))),
             "p": _number(row["confidence"], "{:.2f}"),
             "valence": _number(row["valence"], "{:+.2f}"),
             "arousal": _number(row["arousal"], "{:+.2f}"),
@@ -208,11 +219,14 @@ def _head(estimates: Path) -> list[dict[str, Any]]:
 
 
 def _what(row: dict[str, Any]) -> str:
-    """The text, or which stretch of which recording."""
+    """The text, which stretch of which recording, or which face of which picture."""
     if row["modality"] == "text":
         return row["text"] or ""
-    heard = f": {row['text']}" if row["text"] else ""
-    return f"{row['source']} {row['start']:.1f}–{row['end']:.1f} s{heard}"
+    if row["start"] is None:
+        return str(row["id"])
+    who = f" {row['speaker']}" if row["speaker"] else ""
+    said = f": {row['text']}" if row["text"] else ""
+    return f"{row['source']} {row['start']:.1f}–{row['end']:.1f} s{who}{said}"
 
 
 def _shortened(text: str, width: int) -> str:

@@ -33,7 +33,11 @@ def doctor(*, json: bool = False) -> int:
             ("core packages", lambda: _packages(None)),
             ("training packages", lambda: _packages("train", "training")),
             ("voice packages", lambda: _packages("voice", "recordings")),
-            ("speech detector", _detector),
+            ("transcription packages", lambda: _packages("transcribe", "transcripts")),
+            ("face packages", lambda: _packages("face", "pictures")),
+            ("speech detector", lambda: _weights("silero-vad", "recordings")),
+            ("speaker encoder", lambda: _weights("speaker-encoder", "who speaks")),
+            ("face detector and mesh", lambda: _weights("face-mesh", "faces")),
             ("shipped models", _models),
             ("reading", _reading),
             ("base weights", _bases),
@@ -91,11 +95,11 @@ def _models() -> tuple[str, str]:
     return "ok", ", ".join(installed.card.versioned_id for installed in listed.models)
 
 
-def _detector() -> tuple[str, str]:
+def _weights(name: str, purpose: str) -> tuple[str, str]:
     try:
-        return "ok", str(locate("silero-vad"))
+        return "ok", str(locate(name))
     except ModelError as error:
-        return "absent", f"for recordings; {error.next_step}"
+        return "absent", f"for {purpose}; {error.next_step}"
 
 
 def _reading() -> tuple[str, str]:

@@ -229,15 +229,21 @@ def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path |
         line = f"{name}  step {now.step:,} of {now.steps:,}  {now.seconds:,.0f} s  {losses}"
         printed.print(line, markup=False, soft_wrap=True)
 
-    voice = recipe_task(recipe) == "voice-affect"
+    task = recipe_task(recipe)
     try:
-        if voice:
+        if task == "voice-affect":
             from affectome.learn.voice_training import train_voice_recipe
+        elif task == "face-affect":
+            from affectome.learn.face_training import train_face_recipe
         else:
             from affectome.learn.training import train_recipe
     except ModuleNotFoundError as missing:
         raise MissingExtraError.for_extra("train", missing.name or "torch") from None
-    if not voice:
+    if task == "face-affect":
+        if base is not None:
+            raise _bad_usage("A face recipe starts from no base model.", "Leave --base out.")
+        bundle = train_face_recipe(recipe, data=Path(folder), out=out, threads=threads, report=report)
+    elif task == "text-affect":
         start = base or pull(load_recipe(recipe).base)
         bundle = train_recipe(recipe, data=Path(folder), base=start, out=out, threads=threads, report=report)
     elif base is None:

@@ -1,24 +1,18 @@
-"""The child process that decodes sound files of unknown origin, run as a program by `affectome.media.decoding`.
+"""Decoding of sound files of unknown origin, as a child process of `affectome.media.decoding` does it.
 
-It imports nothing of this package, so that it starts fast and little memory is taken before the limit is set. Requests
-are lines of JSON on standard input, answers frames on standard output: a kind and a length, then the content.
+It imports nothing of this package, so that the child starts fast and little memory is taken before the limit is set.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import signal
 import struct
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-FRAME = struct.Struct("<cI")
-BLOCK, END, READY = b"b", b"e", b"r"
 RATE = 16_000
 BLOCK_SAMPLES = 1 << 16  # 4.1 s
 
@@ -68,32 +62,23 @@ class UndecodableError(Exception):
         self.code = code
 
 
-def main() -> None:
-    """Answer requests until standard input ends."""
-    sys.path[:] = json.loads(sys.argv[1])
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is not taken for an answer
+def load() -> None:
+    """Import the libraries, before memory is limited."""
     import av
-    import numpy  # noqa: F401 - loaded before memory is limited
+    import numpy  # noqa: F401
     import soundfile  # noqa: F401
     import soxr  # noqa: F401
 
     av.logging.set_level(None)
-    _limit_memory(int(sys.argv[2]))
-    with contextlib.suppress(BrokenPipeError):
-        _reply(replies, READY, b"")
-        for line in sys.stdin:
-            request = json.loads(line)
-            findings = decode(
-                Path(request["path"]),
-                lambda block: _reply(replies, BLOCK, block.tobytes()),
-                most_seconds=request["most_seconds"],
-                patience=request["patience"],
-            )
-            _reply(replies, END, json.dumps(asdict(findings)).encode())
 
 
-def decode(path: Path, give: Callable[[Any], None], *, most_seconds: float, patience: float) -> Findings:
+def answer(request: dict[str, Any], give: Callable[[bytes], None]) -> dict[str, Any]:
+    """Decode the file of a request, give its blocks and return its `Findings`."""
+    path, most_seconds = Path(request["path"]), request["most_seconds"]
+    return asdict(decode(path, lambda block: give(block.tobytes()), most_seconds=most_seconds))
+
+
+def decode(path: Path, give: Callable[[Any], None], *, most_seconds: float) -> Findings:
     """Decode a file into blocks of mono samples at 16 kHz.
 
     libav is asked first. libsndfile follows if libav cannot make anything of the file.
@@ -102,13 +87,12 @@ def decode(path: Path, give: Callable[[Any], None], *, most_seconds: float, pati
         path: The file.
         give: Takes each block, float32 in [-1, 1], of at most `BLOCK_SAMPLES` samples.
         most_seconds: Length at which decoding ends with ``too_long``.
-        patience: Seconds of computing for one block after which the system ends this process.
 
     Returns:
         What was found; never raises for what is in the file.
     """
     findings = Findings()
-    sink = _Sink(give, findings, most_seconds, patience)
+    sink = _Sink(give, findings, most_seconds)
     try:
         try:
             _decode_av(path, sink, findings)
@@ -126,24 +110,21 @@ def decode(path: Path, give: Callable[[Any], None], *, most_seconds: float, pati
     except Exception as error:  # whatever a library makes of a file, the next one is not to suffer
         findings.code, findings.message = "undecodable", f"Decoding it fails: {type(error).__name__}."
     findings.seconds = sink.given / RATE
-    _set_alarm(0)
     return findings
 
 
 class _Sink:
     """Takes pieces as the file has them and passes on mono blocks at 16 kHz."""
 
-    def __init__(self, give: Callable[[Any], None], findings: Findings, most_seconds: float, patience: float) -> None:
+    def __init__(self, give: Callable[[Any], None], findings: Findings, most_seconds: float) -> None:
         self.given = 0
         self._give = give
         self._findings = findings
         self._most = int(most_seconds * RATE)
-        self._patience = patience
         self._rate = 0
         self._resample: Any = None
         self._pieces: list[Any] = []
         self._waiting = 0
-        _set_alarm(patience)
 
     def take(self, samples: Any, rate: int) -> None:  # noqa: ANN401 - an array (n, channels), numpy is loaded late
         """Take samples (n, channels), float32, full scale 1."""
@@ -198,9 +179,7 @@ class _Sink:
             block = samples[start : start + BLOCK_SAMPLES]
             room = self._most - self.given
             if block[:room].size:
-                _set_alarm(0)  # the reader may take its time
                 self._give(block[:room].clip(-1.0, 1.0))
-                _set_alarm(self._patience)
             self.given += min(len(block), room)
             if len(block) > room:
                 raise UndecodableError("too_long", f"It is longer than {self._most / RATE / 3600:g} hours.")
@@ -337,32 +316,3 @@ def _undecodable(error: Exception, code: str = "undecodable") -> UndecodableErro
 def _first_line(error: Exception) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return f"{text.splitlines()[0].rstrip('.')}."
-
-
-def _reply(stream: IO[bytes], kind: bytes, content: bytes) -> None:
-    stream.write(FRAME.pack(kind, len(content)))
-    stream.write(content)
-    stream.flush()
-
-
-def _limit_memory(megabytes: int) -> None:
-    """Allow this much beyond what is taken already; where the system has no such limit, there is none."""
-    try:
-        import resource
-
-        taken = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        most = taken + (megabytes << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    except (ImportError, OSError, ValueError):
-        return
-
-
-def _set_alarm(seconds: float) -> None:
-    # Counts computing only. Python never handles this signal, so the system ends a process that is stuck in a codec
-    # even when its parent, which would do so, is gone.
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-
-
-if __name__ == "__main__":
-    main()

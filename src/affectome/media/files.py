@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from affectome.errors import InputError
 
 Format: TypeAlias = Literal["delimited", "jsonlines", "parquet", "text"]
+Kind: TypeAlias = Literal["text", "sound", "picture"]
 
 _FORMATS: dict[str, Format] = {
     ".csv": "delimited",
@@ -33,8 +34,13 @@ SOUND_ENDINGS = frozenset({
     ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64", ".wav", ".wave", ".webm",
     ".wma", ".wmv", ".wv",
 })
-# fmt: on
 """Endings of the files whose sound is read, those of films included."""
+PICTURE_ENDINGS = frozenset({
+    ".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
+    ".tiff", ".webp",
+})
+# fmt: on
+"""Endings of the files that are pictures."""
 
 READABLE = (*_FORMATS, ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz", ".txt.gz")
 _STDIN = "-"
@@ -42,6 +48,9 @@ _GZIP = b"\x1f\x8b"
 _SOUND_MARK = re.compile(
     rb"RIFF....WAVE|RF64|FORM....AIF[FC]|fLaC|OggS|ID3|\.snd|caff|\x1aE\xdf\xa3|....ftyp|FLV\x01|\x30\x26\xb2\x75",
     re.DOTALL,
+)
+_PICTURE_MARK = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*|P[1-6]\s[\d#\s]|BM....\0\0\0\0", re.DOTALL
 )
 
 
@@ -73,7 +82,7 @@ class FoundFile:
         format: How it is written; None if that is to be found out from its content.
         compressed: Whether it is gzip-compressed.
         temporary: Whether it is a copy of standard input that whoever reads it deletes.
-        sound: Whether it ends like a file with sound or, named and of no known ending, begins like one.
+        kind: What it is by its ending or, named and of no known ending, by its beginning; ``text`` otherwise.
     """
 
     path: Path
@@ -83,10 +92,10 @@ class FoundFile:
     format: Format | None
     compressed: bool
     temporary: bool = False
-    sound: bool = False
+    kind: Kind = "text"
 
 
-def find_files(paths: Sequence[str | Path], *, sound: bool = False) -> tuple[list[FoundFile], list[FileProblem]]:
+def find_files(paths: Sequence[str | Path], *, kind: Kind = "text") -> tuple[list[FoundFile], list[FileProblem]]:
     """Every file behind ``paths``, each once, folders in the order of their sorted relative paths.
 
     In folders, hidden files and folders are passed over. Symbolic links are not followed: what they point at inside
@@ -94,7 +103,8 @@ def find_files(paths: Sequence[str | Path], *, sound: bool = False) -> tuple[lis
 
     Args:
         paths: Files, folders, or ``-`` for standard input.
-        sound: Find the files with sound and pass over texts and standard input, which others read.
+        kind: Find the files of another kind than texts and pass over everything else and standard input, which others
+            read.
 
     Raises:
         InputError: ``no_paths``, ``missing_path`` or ``not_a_file``.
@@ -107,14 +117,14 @@ def find_files(paths: Sequence[str | Path], *, sound: bool = False) -> tuple[lis
     problems: list[FileProblem] = []
     seen: set[Path] = set()
     for path in paths:
-        if sound and str(path) == _STDIN:
+        if kind != "text" and str(path) == _STDIN:
             continue
         for item in _behind(path):
             if isinstance(item, FileProblem):
                 problems.append(item)
-            elif sound and not item.sound:
+            elif kind not in ("text", item.kind):
                 continue
-            elif item.sound and not sound and not item.named:
+            elif item.kind != kind and not item.named:
                 problems.append(_unknown(item.path))
             elif (place := item.path.resolve()) not in seen:
                 seen.add(place)
@@ -122,6 +132,11 @@ def find_files(paths: Sequence[str | Path], *, sound: bool = False) -> tuple[lis
     if len({file.source for file in found}) < len(found):
         found = [replace(file, source=file.given_as) for file in found]
     return found, problems
+
+
+def is_picture(path: str | Path) -> bool:
+    """Whether a path ends like a picture; text readers leave such files to `read_pictures`."""
+    return Path(path).suffix.lower() in PICTURE_ENDINGS
 
 
 def is_recording(path: str | Path) -> bool:
@@ -176,7 +191,7 @@ def _in_folder(folder: Path) -> Iterator[FoundFile | FileProblem]:
                 problems.append(FileProblem(path, "outside_folder", "The link points out of the folder."))
         elif not path.is_file():
             problems.append(FileProblem(path, "unknown_format", "It is not a regular file."))
-        elif (file := _found(path, path.relative_to(folder).as_posix(), named=False)).format or file.sound:
+        elif (file := _found(path, path.relative_to(folder).as_posix(), named=False)).format or file.kind != "text":
             yield file
         else:
             problems.append(_unknown(path))
@@ -192,20 +207,23 @@ def _found(path: Path, source: str, *, named: bool) -> FoundFile:
     written_as = _FORMATS.get("".join(ending))
     if compressed and written_as == "parquet":  # Parquet compresses itself and cannot be read through gzip
         written_as = None
-    sound = is_recording(path) or (named and written_as is None and _begins_like_sound(path))
-    return FoundFile(path, source, path.as_posix(), named=named, format=written_as, compressed=compressed, sound=sound)
+    kind: Kind = "sound" if is_recording(path) else "picture" if is_picture(path) else "text"
+    if named and kind == "text" and written_as is None:
+        kind = _kind_by_beginning(path)
+    return FoundFile(path, source, path.as_posix(), named=named, format=written_as, compressed=compressed, kind=kind)
 
 
-def _begins_like_sound(path: Path) -> bool:
+def _kind_by_beginning(path: Path) -> Kind:
     try:
         with path.open("rb") as stream:
-            return _SOUND_MARK.match(stream.read(12)) is not None
+            start = stream.read(12)
     except OSError:  # whoever reads it will say so
-        return False
+        return "text"
+    return "picture" if _PICTURE_MARK.match(start) else "sound" if _SOUND_MARK.match(start) else "text"
 
 
 def _unknown(path: Path) -> FileProblem:
-    return FileProblem(path, "unknown_format", f"Only {', '.join(READABLE)} and recordings are read.")
+    return FileProblem(path, "unknown_format", f"Only {', '.join(READABLE)} recordings and pictures are read.")
 
 
 def _spool_stdin() -> FoundFile:

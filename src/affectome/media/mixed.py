@@ -9,46 +9,62 @@ from pathlib import Path
 import polars as pl
 
 from affectome.errors import InputError
-from affectome.media.files import FileProblem, find_files
+from affectome.media.files import FileProblem, Kind, find_files
+from affectome.media.pictures import PictureEntry, PictureSource
 from affectome.media.recordings import RecordingEntry, RecordingSource
 from affectome.media.segments import SegmentSource
 
 
 class MixedSource:
-    """Texts, then recordings; every table holds one kind, recordings have a column ``audio``.
+    """Texts, then recordings, then pictures.
+
+    Every table holds one kind: recordings have a column ``audio``, pictures a column ``picture``, faces in them also
+    a column ``face``.
 
     Args:
         texts: Segments of text.
         recordings: Segments of sound.
+        pictures: Pictures and the faces in them.
 
     Attributes:
-        fingerprint: Of one kind alone its own, otherwise SHA-256 over those of both.
+        fingerprint: Of one kind alone its own, otherwise SHA-256 over those of all.
     """
 
-    def __init__(self, texts: SegmentSource | None, recordings: RecordingSource | None) -> None:
-        self.texts, self.recordings = texts, recordings
-        self._sources = [source for source in (texts, recordings) if source is not None]
+    def __init__(
+        self,
+        texts: SegmentSource | None = None,
+        recordings: RecordingSource | None = None,
+        pictures: PictureSource | None = None,
+    ) -> None:
+        self.texts, self.recordings, self.pictures = texts, recordings, pictures
+        self._sources = [source for source in (texts, recordings, pictures) if source is not None]
         prints = [source.fingerprint for source in self._sources]
         self.fingerprint = prints[0] if len(prints) == 1 else hashlib.sha256("".join(prints).encode()).hexdigest()
 
     @property
     def problems(self) -> list[FileProblem]:
         """Files that nobody reads, or that were not read to their end in the last pass."""
-        recorded = {entry.path for entry in self.recordings.entries} if self.recordings else set()
+        elsewhere = {entry.path for entry in self.recording_entries} | {entry.path for entry in self.picture_entries}
         found = {problem: None for source in self._sources for problem in source.problems}
-        return [each for each in found if each.code != "unknown_format" or each.path not in recorded]
+        return [each for each in found if each.code != "unknown_format" or each.path not in elsewhere]
 
     @property
     def inputs(self) -> list[str]:
         """The files that are read, as texts."""
         texts = self.texts.entries if self.texts else []
         named = [entry.source if entry.source == "stdin" else str(entry.path) for entry in texts]
-        return named + [str(entry.path) for entry in self.recording_entries]
+        others = [entry.path for entry in self.recording_entries] + [entry.path for entry in self.picture_entries]
+        return named + [str(path) for path in others]
 
     @property
     def recording_entries(self) -> list[RecordingEntry]:
         """The recordings that are read."""
         return self.recordings.entries if self.recordings else []
+
+    @property
+    def picture_entries(self) -> list[PictureEntry]:
+        """The pictures that are read."""
+        return self.pictures.entries if self.pictures else []
 
     def shards(self) -> Iterator[pl.DataFrame]:
         """The tables of every kind, the same ones on every call."""
@@ -56,8 +72,8 @@ class MixedSource:
             yield from source.shards()
 
 
-def part_inputs(paths: Sequence[str | Path]) -> tuple[list[str | Path], list[str | Path]]:
-    """Which of some paths hold something to read as text, and which something to hear; folders may hold both.
+def part_inputs(paths: Sequence[str | Path]) -> dict[Kind, list[str | Path]]:
+    """Which of some paths hold texts, sound or pictures; folders may hold all of them.
 
     Raises:
         InputError: ``no_paths``, ``missing_path`` or ``not_a_file``.
@@ -66,12 +82,15 @@ def part_inputs(paths: Sequence[str | Path]) -> tuple[list[str | Path], list[str
         raise InputError(
             "No file was given.", code="no_paths", next_step="Name files, folders, or - for standard input."
         )
-    written: list[str | Path] = []
-    heard: list[str | Path] = []
+    parts: dict[Kind, list[str | Path]] = {"text": [], "sound": [], "picture": []}
+    others: tuple[Kind, ...] = ("sound", "picture")
     for path in paths:
-        sounds, _ = find_files([path], sound=True)
-        if sounds:
-            heard.append(path)
-        if not (sounds and sounds[0].named):
-            written.append(path)
-    return written, heard
+        named = False
+        for kind in others:
+            found, _ = find_files([path], kind=kind)
+            if found:
+                parts[kind].append(path)
+                named |= found[0].named
+        if not named:
+            parts["text"].append(path)
+    return parts

@@ -19,6 +19,7 @@ from affectome.media.decoder import Findings
 from affectome.media.decoding import SAMPLE_RATE, Decoder, DecodingLimits, Samples
 from affectome.media.files import FileProblem, FoundFile, content_hash, find_files
 from affectome.media.segments import segments_schema
+from affectome.media.speaker_turns import SpeakerTurns
 from affectome.media.voice_activity import SpeechDetector, SpeechRules, Stretch, even_stretches
 
 _SHARD_ROWS = 2000
@@ -55,15 +56,22 @@ class _Row(NamedTuple):
     end: float
     error: str
     audio: bytes | None
+    speaker: str | None = None
+    reads: str = "voice"
 
 
-def recordings_schema() -> pl.Schema:
+def recordings_schema(*, words: bool = False) -> pl.Schema:
     """Columns of a table of recorded segments: those of `segments_schema` and ``audio``.
 
-    ``start`` and ``end`` are seconds in the file, ``text`` and ``speaker`` null. ``audio`` is 16-bit little-endian
-    PCM, 16 kHz, mono; null where there is nothing to hear. ``error`` is empty or a code of `Decoder.decode`.
+    ``start`` and ``end`` are seconds in the file, ``text`` is null, ``speaker`` too unless turns are told apart.
+    ``audio`` is 16-bit little-endian PCM, 16 kHz, mono; null where there is nothing to hear. ``error`` is empty or a
+    code of `Decoder.decode`.
+
+    Args:
+        words: Whether some rows are there for what is said in them; a column ``reads`` tells them, ``text``, from those
+            for the voice, ``voice``.
     """
-    return pl.Schema({**segments_schema(), "audio": pl.Binary()})
+    return pl.Schema({**segments_schema(), "audio": pl.Binary(), **({"reads": pl.String()} if words else {})})
 
 
 class RecordingSource:
@@ -86,6 +94,8 @@ class RecordingSource:
         rules: SpeechRules,
         shard_seconds: float,
         limits: DecodingLimits,
+        turns: SpeakerTurns | None,
+        reads: tuple[str, ...],
     ) -> None:
         self.entries = list(entries)
         self.problems = list(problems)
@@ -94,6 +104,8 @@ class RecordingSource:
         self._rules = rules
         self._shard_seconds = shard_seconds
         self._limits = limits
+        self._turns = turns
+        self._reads = reads
 
     @property
     def files(self) -> list[Path]:
@@ -115,13 +127,20 @@ class RecordingSource:
                     shard.append(row)
                     seconds += row.end - row.start if row.audio else 0.0
                     if seconds >= self._shard_seconds or len(shard) == _SHARD_ROWS:
-                        yield _table(shard)
+                        yield self._table(shard)
                         shard, seconds = [], 0.0
         if shard:
-            yield _table(shard)
+            yield self._table(shard)
+
+    def _table(self, shard: Sequence[_Row]) -> pl.DataFrame:
+        return _table(shard, words="text" in self._reads)
 
     def _rows(self, decoder: Decoder, entry: RecordingEntry) -> Iterator[_Row]:
         self.problems = [problem for problem in self.problems if problem.path != entry.path]
+        speakers: Iterator[str] = iter(())
+        if self._turns is not None:
+            sound = (block for block in decoder.decode(entry.path) if not isinstance(block, Findings))
+            speakers = iter(self._turns.of(self._heard(sound)))
         findings = Findings()
 
         def blocks() -> Iterator[Samples]:
@@ -133,11 +152,13 @@ class RecordingSource:
                     yield block
 
         number = 0
-        for stretch in self._stretches(blocks()):
-            if self._detector is None and np.abs(stretch.samples).max() < _FAINTEST:
-                continue
+        for stretch in self._heard(blocks()):
             start, end = stretch.start / SAMPLE_RATE, stretch.end / SAMPLE_RATE
-            yield _Row(f"{entry.source}#{number}", entry.source, start, end, "", _pcm(stretch.samples))
+            row = _Row(f"{entry.source}#{number}", entry.source, start, end, "", _pcm(stretch.samples))
+            row = row._replace(speaker=next(speakers, None), reads=self._reads[0])
+            yield row
+            for other in self._reads[1:]:
+                yield row._replace(id=f"{row.id}:{other}", reads=other)
             number += 1
         entry.format = "/".join(filter(None, (findings.container, findings.codec)))
         entry.seconds = findings.seconds
@@ -145,9 +166,17 @@ class RecordingSource:
         if findings.code:
             self.problems.append(FileProblem(entry.path, findings.code, findings.message))
             end = findings.seconds
-            yield _Row(f"{entry.source}#{number}", entry.source, end, end, findings.code, None)
+            row = _Row(f"{entry.source}#{number}", entry.source, end, end, findings.code, None)
+            yield row._replace(reads=self._reads[0])
         elif not number:
-            yield _Row(f"{entry.source}#0", entry.source, 0.0, findings.seconds, "", None)
+            row = _Row(f"{entry.source}#0", entry.source, 0.0, findings.seconds, "", None)
+            yield row._replace(reads=self._reads[0])
+
+    def _heard(self, blocks: Iterator[Samples]) -> Iterator[Stretch]:
+        """The stretches without those of clips taken as a whole in which there is silence."""
+        for stretch in self._stretches(blocks):
+            if self._detector is not None or np.abs(stretch.samples).max() >= _FAINTEST:
+                yield stretch
 
     def _stretches(self, blocks: Iterator[Samples]) -> Iterator[Stretch]:
         if self._detector is None:
@@ -196,6 +225,8 @@ def read_recordings(
     whole_clips: bool = False,
     shard_seconds: float = 120.0,
     limits: DecodingLimits | None = None,
+    turns: SpeakerTurns | None = None,
+    reads: Sequence[str] = ("voice",),
 ) -> RecordingSource:
     """Read files with sound, stretch of speech by stretch of speech, in bounded memory.
 
@@ -209,6 +240,10 @@ def read_recordings(
         whole_clips: Take each file as one segment, cut every ``max_seconds``, for sounds that are no speech.
         shard_seconds: Seconds of sound in a shard, above 0.
         limits: What decoding a file may cost.
+        turns: Tells the speakers of each recording apart, for which it is decoded twice; None leaves ``speaker`` null.
+        reads: What a stretch is there for, ``voice``, ``text`` or both: a row for each, which has the same source,
+            start and end. The id of a second row ends in ``:text``. A recording without speech has one row, so has an
+            error.
 
     Raises:
         InputError: ``no_paths``, ``missing_path``, ``not_a_file``; ``nothing_readable`` if no file can be opened. What
@@ -233,13 +268,22 @@ def read_recordings(
     used = None if whole_clips else detector
     limits = limits or DecodingLimits()
     Decoder(limits).close()  # says at once what is not installed
-    found, problems = find_files([paths] if isinstance(paths, str | Path) else paths, sound=True)
+    found, problems = find_files([paths] if isinstance(paths, str | Path) else paths, kind="sound")
     entries = _open_all(found, problems)
     read = [[entry.source, entry.digest] for entry in entries]
-    options = [astuple(rules), astuple(limits), used and used.digest, shard_seconds]
+    told = turns and [turns.voices.digest, astuple(turns.rules)]
+    options = [astuple(rules), astuple(limits), used and used.digest, shard_seconds, told, list(reads)]
     fingerprint = hashlib.sha256(json.dumps([options, read]).encode()).hexdigest()
     return RecordingSource(
-        entries, problems, fingerprint, detector=used, rules=rules, shard_seconds=shard_seconds, limits=limits
+        entries,
+        problems,
+        fingerprint,
+        detector=used,
+        rules=rules,
+        shard_seconds=shard_seconds,
+        limits=limits,
+        turns=turns,
+        reads=tuple(reads),
     )
 
 
@@ -268,13 +312,19 @@ def _pcm(samples: Samples) -> bytes:
     return steps.tobytes()
 
 
-def _table(rows: Sequence[_Row]) -> pl.DataFrame:
+def _table(rows: Sequence[_Row], *, words: bool = False) -> pl.DataFrame:
     names = _Row._fields
     frame = pl.DataFrame(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)), schema_overrides=_OVERRIDES)
-    schema = recordings_schema()
+    schema = recordings_schema(words=words)
     missing = [pl.lit(None, dtype=schema[name]).alias(name) for name in schema if name not in names and name != "meta"]
     fields = [pl.lit(None, dtype=kind).alias(name) for name, kind in dict(schema["meta"]).items()]  # type: ignore[call-overload]
     return frame.with_columns(*missing, pl.struct(fields).alias("meta")).select(list(schema))
 
 
-_OVERRIDES = {"start": pl.Float64(), "end": pl.Float64(), "audio": pl.Binary(), "error": pl.String()}
+_OVERRIDES = {
+    "start": pl.Float64(),
+    "end": pl.Float64(),
+    "audio": pl.Binary(),
+    "error": pl.String(),
+    "speaker": pl.String(),
+}

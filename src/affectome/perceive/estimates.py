@@ -19,8 +19,9 @@ SCORED, ABSTAINED, FAILED = "scored", "abstained", "failed"
 def estimates_schema(
     labels: Sequence[str],
     meta: pl.DataType | None = None,
-    ratings: Sequence[str] = (),
-    prosody: Sequence[str] = (),
+    extras: Mapping[str, Sequence[str]] | None = None,
+    *,
+    intensity: bool = False,
 ) -> pl.Schema:
     """Columns and types of an estimates table.
 
@@ -31,9 +32,10 @@ def estimates_schema(
     Args:
         labels: Labels of the taxonomy, in its order.
         meta: Struct type of the carried columns.
-        ratings: Names of the measures of the reader's own, on scales of their own; without one there is no ``rating``.
-        prosody: Names of the features of a voice, in their own units. With them there is an ``intensity``, the expected
-            strength of each label in [0, 1], and a ``prosody``; without one there is neither.
+        extras: Further structs and the names of their fields, such as ``rating`` for the measures of a reader's own,
+            on scales of their own, or ``prosody`` and ``au`` for what one modality has, in units of their own. A struct
+            without fields is left out.
+        intensity: Whether there is an ``intensity``, the expected strength of each label in [0, 1].
     """
     number, word = pl.Float32(), pl.String()
     dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
@@ -48,14 +50,13 @@ def estimates_schema(
         "status": word,
         "error": word,
         "emotion": pl.Struct(dict.fromkeys(labels, number)),
-        **({"intensity": pl.Struct(dict.fromkeys(labels, number))} if prosody else {}),
+        **({"intensity": pl.Struct(dict.fromkeys(labels, number))} if intensity else {}),
         "top": word,
         "confidence": number,
         "entropy": number,
         **dict.fromkeys(dimensions, number),
         "tone": pl.Struct({"sentiment": number, "toxicity": number}),
-        **({"rating": pl.Struct(dict.fromkeys(ratings, number))} if ratings else {}),
-        **({"prosody": pl.Struct(dict.fromkeys(prosody, number))} if prosody else {}),
+        **{name: pl.Struct(dict.fromkeys(fields, number)) for name, fields in (extras or {}).items() if fields},
         "model": word,
         "taxonomy": word,
         "meta": meta or pl.Struct({"time": pl.Datetime("us"), "group": word}),

@@ -7,17 +7,22 @@ from typing import Any
 
 import polars as pl
 
+from affectome.perceive.face import FaceReader
+from affectome.perceive.image import ImageReader
 from affectome.perceive.text import TextReader
 from affectome.perceive.voice import VoiceReader
 
-Reader = TextReader | VoiceReader
+Reader = TextReader | VoiceReader | FaceReader | ImageReader
+
+_TELLING = {"audio": "voice", "face": "face", "picture": "image"}
+"""Columns that only segments of a modality have; the first that is there decides."""
 
 
 class Readers:
     """Hands each segment table to the reader of its modality; all give the same labels.
 
     Args:
-        readers: Readers by modality, ``text`` or ``voice``, at least one.
+        readers: Readers by modality, ``text``, ``voice``, ``face`` or ``image``, at least one.
     """
 
     def __init__(self, readers: Mapping[str, Reader]) -> None:
@@ -31,7 +36,7 @@ class Readers:
     @property
     def cards(self) -> list[dict[str, Any]]:
         """The cards of the models."""
-        return [reader.card.as_dict() for reader in self.readers.values()]
+        return [reader.card.as_dict() for reader in self.readers.values() if reader.card is not None]
 
     def __call__(self, segments: pl.DataFrame) -> pl.DataFrame:
         """Estimates of a table of one modality: the same ids in the same order."""
@@ -42,7 +47,7 @@ class Readers:
         return self._widened(self._reader(segments).failed(segments, code))
 
     def _reader(self, segments: pl.DataFrame) -> Reader:
-        return self.readers["voice" if "audio" in segments.columns else "text"]
+        return self.readers[next((name for column, name in _TELLING.items() if column in segments.columns), "text")]
 
     def _widened(self, table: pl.DataFrame) -> pl.DataFrame:
         """A table with the columns of all modalities; those of others are null."""

@@ -140,7 +140,7 @@ class TextReader:
     def schema(self, meta: pl.DataType) -> pl.Schema:
         """Columns of the estimates, given the type of the carried ones."""
         ratings = self.head.labels if self.head and self.head.kind == "measure" else ()
-        return estimates_schema(self.labels, meta, ratings)
+        return estimates_schema(self.labels, meta, {"rating": ratings})
 
     def learnt_from(self, texts: Sequence[str | None]) -> NDArray[np.bool_]:
         """Which of n texts the labels or the measure that the bundle carries of its own were learnt from."""

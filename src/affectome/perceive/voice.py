@@ -134,7 +134,8 @@ class VoiceReader:
 
     def schema(self, meta: pl.DataType) -> pl.Schema:
         """Columns of the estimates, given the type of the carried ones."""
-        return estimates_schema(self.labels, meta, prosody=[feature.name for feature in prosody_features()])
+        prosody = [feature.name for feature in prosody_features()]
+        return estimates_schema(self.labels, meta, {"prosody": prosody}, intensity=True)
 
     def read_out(self, heard: Heard) -> Array:
         """Probabilities (n, labels) of sounds that are encoded already."""

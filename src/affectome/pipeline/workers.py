@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from affectome.errors import RunError
+from affectome.media.child import reap, watched
 from affectome.pipeline.contracts import ScorerFactory
 from affectome.pipeline.isolation import bisect
 from affectome.pipeline.storage import run_error
@@ -190,14 +191,8 @@ class _Worker:
     def close(self) -> None:
         """Reap the process and free its pipes."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):  # what could not be sent any more
-                    stream.close()
+        if process is not None:
+            reap(process)
 
     def _answer(self, request: Message, chances: int) -> pl.DataFrame | str:
         code = ""
@@ -250,22 +245,10 @@ class _Worker:
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        expired = threading.Event()
-
-        def expire() -> None:
-            expired.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
-        try:
+        reply = None
+        with watched(process, seconds) as expired, contextlib.suppress(OSError):  # the pipe broke
             send(process.stdin, request)
             reply = receive(process.stdout)
-        except OSError:  # the pipe broke
-            reply = None
-        finally:
-            timer.cancel()
         if reply is not None:
             return reply
         self.close()
