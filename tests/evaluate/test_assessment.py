@@ -26,7 +26,9 @@ class Reader:
         return np.array([text in self._learnt for text in texts])
 
     def perceive(self, segments):
-        schema = estimates_schema(self.labels, segments.schema["meta"], self.head.labels if self.head else ())
+        schema = estimates_schema(
+            self.labels, segments.schema["meta"], {"rating": self.head.labels if self.head else ()}
+        )
         rows = []
         for text in segments["text"]:
             status = {"quiet": "abstained", "broken": "failed"}.get(text, "scored")

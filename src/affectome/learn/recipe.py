@@ -136,7 +136,7 @@ def load_teachers(path: Path, recipe: Recipe) -> list[tuple[Path, Recipe]]:
 
 
 def recipe_task(path: Path) -> str:
-    """What the model of a recipe will do: ``voice-affect``, or ``text-affect`` where the recipe does not say.
+    """What the model of a recipe will do, such as ``voice-affect``; ``text-affect`` where the recipe does not say.
 
     Raises:
         InputError: The file is missing or not TOML.
