@@ -19,7 +19,12 @@ NOTES = {
     "SemEval-2007 headlines": "6 labels by position, no text of the set in training",
 }
 # The benchmark of each model; its rows are those whose predictor begins with the model's id.
-BENCHMARKS = {"text-en": "text_accuracy", "voice-all": "voice_accuracy", "voice-clean": "voice_accuracy"}
+BENCHMARKS = {
+    "text-en": "text_accuracy",
+    "voice-all": "voice_accuracy",
+    "voice-clean": "voice_accuracy",
+    "face-expression": "face_accuracy",
+}
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def main() -> None:
     results.add(name, "face-expression", "accuracy", accuracy, truth=test.classes, prediction=p.argmax(axis=1))
 
     found = {
-        "models": [readers[VOTES].model],
+        "models": {"face-expression": readers[VOTES].card.files["model.onnx"].sha256},
         "seed": SEED,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "results": results.rows,

@@ -9,7 +9,8 @@ import pytest
 
 image = pytest.importorskip("PIL.Image")
 
-from affectome.api import _write_page, analyze
+from affectome.api import analyze
+from affectome.api.analysis import _write_page
 from affectome.errors import UsageError
 from affectome.media import MixedSource, read_pictures
 from affectome.perceive import estimates_schema

@@ -74,7 +74,7 @@ def test_speakers_need_the_encoder(folder, monkeypatch):
     def nowhere(name):
         raise ModelError("It is not here.", code="base_model_missing", value=name)
 
-    monkeypatch.setattr("affectome.api.locate", nowhere)
+    monkeypatch.setattr("affectome.api.sources.locate", nowhere)
     with pytest.raises(ModelError) as caught:
         open_source([folder], InputOptions(whole_clips=True, speakers=True))
     assert (caught.value.code, caught.value.value) == ("base_model_missing", "speaker-encoder")

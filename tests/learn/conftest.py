@@ -13,6 +13,8 @@ import pytest
 
 from affectome.affect import load_taxonomy
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 LABELS = load_taxonomy("goemotions28").labels
 THINGS = ("garden", "letter", "river", "dinner", "morning", "train", "song", "window", "market", "phone")
 MEASURED = {"good": 4.4, "calm": 3.5, "plain": 3.0, "dull": 2.4, "bad": 1.4}

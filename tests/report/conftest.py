@@ -199,3 +199,68 @@ def card() -> dict[str, Any]:
             },
         ],
     }
+
+
+FACES = ("neutral", "happiness", "surprise", "anger")
+UNITS = ("AU01", "AU04", "AU06", "AU12", "AU26")
+MOVING = {"happiness": ("AU06", "AU12"), "surprise": ("AU01", "AU26"), "anger": ("AU04",)}
+_PLACES = ("x", "y", "size", "yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch", "right_eye", "left_eye", "mouth")
+_LOOK = ("brightness", "contrast", "colourfulness", "saturation", "hue", "warmth", "edge_density")
+
+
+def _invent_faces(pictures: int, *, seed: int = 0, folders: tuple[str, ...] = (), looks: bool = True) -> pl.DataFrame:
+    """Estimates for invented pictures: every fifth has no face, every seventh cannot be read, every third has two."""
+    generator = np.random.default_rng(seed)
+    number = pl.Float32()
+    base = estimates_schema(FACES, pl.Struct({"time": pl.Datetime("us"), "group": pl.String()}))
+    structs = {"au": UNITS, "face": _PLACES, "look": _LOOK}
+    schema = pl.Schema({**base, **{name: pl.Struct(dict.fromkeys(each, number)) for name, each in structs.items()}})
+    rows: list[dict[str, Any]] = []
+    for k in range(pictures):
+        folder = folders[k % len(folders)] if folders else None
+        source = f"{folder}/{k}.jpg" if folder else f"{k}.jpg"
+        about = dict.fromkeys(schema) | {
+            "id": source,
+            "source": source,
+            "modality": "face",
+            "status": "scored",
+            "error": "",
+            "taxonomy": "custom",
+            "meta": {"time": None, "group": folder},
+        }
+        unread = {"status": "failed", "error": "truncated"} if k % 7 == 6 else {}
+        found = 0 if k % 5 == 4 else 2 if k % 3 == 2 else 1
+        if unread or not found:
+            rows.append(about | {"id": f"{source}#0"} | (unread or {"status": "abstained", "error": "no_face"}))
+        for n in range(0 if unread else found):
+            p = generator.dirichlet(np.full(len(FACES), 0.5))
+            top = FACES[int(p.argmax())]
+            strengths = generator.uniform(0, 0.15, len(UNITS)) + 0.6 * np.isin(UNITS, MOVING.get(top, ()))
+            measured = dict.fromkeys(("valence_sd", "arousal_sd", "dominance", "dominance_sd"), 0.2)
+            place = dict.fromkeys(_PLACES, 0.3) | {"x": 400.0 + 800 * n, "y": 300.0, "size": 200.0}
+            turns = {name: generator.normal(0, 20) for name in ("yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")}
+            rows.append(
+                about
+                | measured
+                | {
+                    "id": f"{source}#{n}",
+                    "emotion": dict(zip(FACES, p, strict=True)),
+                    "top": top,
+                    "confidence": p.max(),
+                    "entropy": -(p * np.log(np.maximum(p, 1e-12))).sum(),
+                    "valence": p[1] - p[3],
+                    "arousal": p[2] + p[3] - 0.5,
+                    "au": dict(zip(UNITS, strengths, strict=True)),
+                    "face": place | turns,
+                }
+            )
+        if looks:
+            look = dict.fromkeys(_LOOK, 0.3) | {"brightness": (k % 10) / 10, "hue": None if k % 4 else 30.0 * (k % 3)}
+            rows.append(about | {"modality": "image"} | (unread or {"look": look}))
+    return pl.DataFrame(rows, schema=schema, strict=False)
+
+
+@pytest.fixture(scope="session")
+def invent_faces() -> Callable[..., pl.DataFrame]:
+    """Invented estimates of pictures: their number, and options of `_invent_faces`."""
+    return _invent_faces

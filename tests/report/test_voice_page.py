@@ -21,7 +21,7 @@ def speak(rows_each=14, *, intensity=True):
     """Two recordings: one grows angry and holds a silence and a failure, the other one stays glad."""
     generator = np.random.default_rng(5)
     names = [feature.name for feature in prosody_features()]
-    schema = estimates_schema(LABELS, prosody=names)
+    schema = estimates_schema(LABELS, extras={"prosody": names}, intensity=True)
     rows = []
     for source, mood in ((TALK, "anger"), (CALL, "joy")):
         for k in range(rows_each):

@@ -39,7 +39,7 @@ def _rows(source, strengths, label="anger", **more):
 @pytest.fixture
 def heard(opened):
     def listened(rows, sounds=None):
-        schema = estimates_schema(LABELS, prosody=("f0_median_hz", "jitter_mean"))
+        schema = estimates_schema(LABELS, extras={"prosody": ("f0_median_hz", "jitter_mean")}, intensity=True)
         return listen(opened(pl.DataFrame([dict.fromkeys(schema) | row for row in rows], schema=schema)), sounds)
 
     return listened

@@ -1,5 +1,13 @@
 """What an affect is: taxonomies and mappings between them, label distributions and rating scales."""
 
+from affectome.affect.action_units import (
+    ActionUnit,
+    FacialExpression,
+    action_unit,
+    list_action_units,
+    list_facial_expressions,
+    strength_grade,
+)
 from affectome.affect.dawid_skene import DawidSkene
 from affectome.affect.distributions import LabelDistribution, label_entropy
 from affectome.affect.gaussians import EmotionGaussians, Fusion, Sample
@@ -10,10 +18,12 @@ from affectome.affect.taxonomy import Taxonomy, forms_of_words, list_taxonomies,
 from affectome.affect.terms import load_term_gaussians
 
 __all__ = [
+    "ActionUnit",
     "Ceiling",
     "Consensus",
     "DawidSkene",
     "EmotionGaussians",
+    "FacialExpression",
     "Fusion",
     "LabelDistribution",
     "Mapping",
@@ -21,12 +31,16 @@ __all__ = [
     "Scale",
     "Taxonomy",
     "VoteTable",
+    "action_unit",
     "forms_of_words",
     "label_entropy",
+    "list_action_units",
+    "list_facial_expressions",
     "list_scales",
     "list_taxonomies",
     "load_scale",
     "load_taxonomy",
     "load_term_gaussians",
     "map_labels",
+    "strength_grade",
 ]

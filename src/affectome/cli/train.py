@@ -213,7 +213,7 @@ def _print(bundle: Path, trained: TrainedHead) -> None:
 
 def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path | None, threads: int) -> int:
     from affectome.learn import load_recipe, recipe_task
-    from affectome.models import pull
+    from affectome.models import locate, pull
 
     folder = data or os.environ.get("AFFECTOME_DATA")
     if not folder:
@@ -235,14 +235,30 @@ def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path |
             from affectome.learn.voice_training import train_voice_recipe
         elif task == "face-affect":
             from affectome.learn.face_training import train_face_recipe
+        elif task == "action-units":
+            from affectome.learn.action_units_training import train_action_units_recipe
         else:
             from affectome.learn.training import train_recipe
     except ModuleNotFoundError as missing:
         raise MissingExtraError.for_extra("train", missing.name or "torch") from None
+
+    def prepared(line: str) -> None:
+        printed.print(line, markup=False)
+
     if task == "face-affect":
         if base is not None:
             raise _bad_usage("A face recipe starts from no base model.", "Leave --base out.")
         bundle = train_face_recipe(recipe, data=Path(folder), out=out, threads=threads, report=report)
+    elif task == "action-units":
+        bundle = train_action_units_recipe(
+            recipe,
+            data=Path(folder),
+            base=base or locate("face-mesh"),
+            out=out,
+            threads=threads,
+            report=report,
+            prepared=prepared,
+        )
     elif task == "text-affect":
         start = base or pull(load_recipe(recipe).base)
         bundle = train_recipe(recipe, data=Path(folder), base=start, out=out, threads=threads, report=report)
@@ -259,7 +275,7 @@ def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path |
             out=out,
             threads=threads,
             report=report,
-            prepared=lambda line: printed.print(line, markup=False),
+            prepared=prepared,
         )
     printed.print(f"bundle  {bundle}", markup=False, soft_wrap=True)
     return 0

@@ -169,7 +169,7 @@ def _with_place(heard: Heard, taxonomy: str, anchors: Array, truth: Array) -> tu
     """Logits of a head with the place in the affect space added, and anchors of the length at which that fits best."""
 
     def loss(length: float) -> float:
-        logits = heard.labels[taxonomy] + length * heard.vectors @ anchors.T
+        logits = np.asarray(heard.labels[taxonomy] + length * heard.vectors @ anchors.T, np.float32)
         p = softmax(logits / np.float32(fit_temperature(logits, truth)))
         return -float(np.log(np.maximum((p * truth).sum(axis=1), 1e-9)).mean())
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,7 +33,9 @@ _SIDE, _GRID = 192, 48
 _LEAST = 0.6  # score of a find
 _SAME = 0.3  # overlap of two finds of one face
 _INSIDE = 0.7  # share of the smaller find that lies in a larger one, of one face seen twice
+_STEP = 0.8  # of a square's side to the next one
 _SMALLEST = 16.0  # pixels of a box in which there is a face to read
+_ENOUGH = 320  # pixels of the shorter side with which every view has more than the detector looks at
 _TILED = 320  # pixels of the longer side above which squares are looked at as well
 
 
@@ -75,15 +81,19 @@ class FaceDetector:
     def __call__(self, picture: Pixels) -> list[FoundFace]:
         """The faces of a picture (h, w, 3) RGB, from left to right."""
         image = self._image.fromarray(picture)
-        finds = [self._find(image, *view) for view in _views(*picture.shape[:2])]
-        return sorted(_merged(np.concatenate(finds)))
+        factor = max(1, min(image.size) // _ENOUGH)
+        if factor > 1:  # once for all views
+            image = image.reduce(factor)
+        finds = np.concatenate([self._find(image, *view) for view in _views(image.height, image.width)])
+        finds[:, :6] *= factor
+        return sorted(_merged(finds))
 
     def _find(self, image: Any, left: int, top: int, side: int) -> Array:  # noqa: ANN401
         """Finds (n, 7) in a square of a picture: left, top, right, bottom, dx and dy from eye to eye, score."""
         right, bottom = min(left + side, image.width), min(top + side, image.height)
         size = (max(1, round((right - left) * _SIDE / side)), max(1, round((bottom - top) * _SIDE / side)))
         smooth = self._image.Resampling.BILINEAR
-        small = image.resize(size, smooth, box=(left, top, right, bottom), reducing_gap=2.0)
+        small = image.resize(size, smooth, box=(left, top, right, bottom))
         square = np.zeros((1, _SIDE, _SIDE, 3), np.float32)
         square[0, : size[1], : size[0]] = np.asarray(small, np.float32) / 127.5 - 1
         self._network.set_tensor(self._input, square)
@@ -135,7 +145,7 @@ def framed(picture: Pixels) -> Pixels:
     high, wide = picture.shape[:2]
     scale = CROP / MARGIN / max(high, wide)
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    small = np.asarray(image.fromarray(picture).resize(size, image.Resampling.BILINEAR, reducing_gap=2.0))
+    small = np.asarray(image.fromarray(picture).resize(size, image.Resampling.LANCZOS, reducing_gap=2.0))
     beside = [((CROP - length) // 2, CROP - length - (CROP - length) // 2) for length in small.shape[:2]]
     return np.pad(small, [*beside, (0, 0)], mode="edge")
 
@@ -150,9 +160,24 @@ def open_tflite(content: bytes) -> Any:  # noqa: ANN401 - the package has no typ
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError:
         raise MissingExtraError.for_extra("face", "ai-edge-litert") from None
-    network = Interpreter(model_content=content, num_threads=1)
-    network.allocate_tensors()
+    with _quiet():
+        network = Interpreter(model_content=content, num_threads=1)
+        network.allocate_tensors()
     return network
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a library writes past Python from the terminal: it greets with its name at every start."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def pillow_image() -> Any:  # noqa: ANN401 - a module that may be missing
@@ -174,7 +199,7 @@ def _views(high: int, wide: int) -> list[tuple[int, int, int]]:
     views = [(0, 0, longer)]
     if longer > _TILED:
         side = max(shorter, math.ceil(longer / 3))
-        count = math.ceil(1.25 * longer / side)
+        count = math.ceil((longer - side) / (_STEP * side)) + 1
         starts = np.linspace(0, longer - side, count).round().astype(int)
         if side < longer:
             views += [(int(s), 0, side) if wide >= high else (0, int(s), side) for s in starts]

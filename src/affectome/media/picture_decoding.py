@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,11 +102,29 @@ class PictureDecoder:
         Raises:
             RunError: The child cannot be started (code ``decoder_start``).
         """
-        limits, child = self._limits, self._child
-        child.ask(path, limits.seconds, longest=limits.longest, most_pixels=limits.most_pixels)
+        return next(self.decode_all([path]))
+
+    def decode_all(self, paths: Iterable[Path]) -> Iterator[Picture]:
+        """Several pictures, as `decode` gives them; the next is decoded while the caller is busy with one."""
+        asked = False
+        for path in paths:
+            picture = self._answer() if asked else None
+            self._ask(path)
+            asked = True
+            if picture is not None:
+                yield picture
+        if asked:
+            yield self._answer()
+
+    def _ask(self, path: Path) -> None:
+        limits = self._limits
+        self._child.ask(path, limits.seconds, longest=limits.longest, most_pixels=limits.most_pixels)
+
+    def _answer(self) -> Picture:
+        child = self._child
         pixels = b""
         while True:
-            frame = child.receive(limits.seconds)
+            frame = child.receive(self._limits.seconds)
             if isinstance(frame, str):
                 findings = PictureFindings(code=frame, message=LOST[frame])
             elif frame[0] == END:

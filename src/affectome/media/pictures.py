@@ -19,8 +19,8 @@ from affectome.media.files import FileProblem, FoundFile, content_hash, find_fil
 from affectome.media.picture_decoding import PictureDecoder, PictureLimits
 from affectome.media.segments import segments_schema
 
-_SHARD_PICTURES = 32
-_LONGEST = 512  # pixels of the longer side of a picture whose look is read
+_SHARD_PICTURES, _SHARD_FACES = 32, 96
+_LONGEST = 320  # pixels of the longer side of a picture whose look is read
 _MOST_FACES = 500  # of one picture; the surest are kept
 
 
@@ -109,30 +109,38 @@ class PictureSource:
     def shards(self) -> Iterator[pl.DataFrame]:
         """Tables with the columns of `pictures_schema`, the same ones on every call.
 
-        For each 32 pictures a table of their faces, from left to right, and one of the pictures themselves, whichever
-        are read. A picture without a face has one row without a picture, one that cannot be decoded a row with an
-        error in each table.
+        For each 32 pictures or 96 faces a table of the faces, from left to right, and one of the pictures themselves,
+        whichever are read. A picture without a face has one row without a picture, one that cannot be decoded a row
+        with an error in each table.
         """
+        faces: list[_Row] = []
+        looks: list[_Row] = []
+        read = 0
         with PictureDecoder(self._limits) as decoder:
-            for start in range(0, len(self.entries), _SHARD_PICTURES):
-                faces: list[_Row] = []
-                looks: list[_Row] = []
-                for entry in self.entries[start : start + _SHARD_PICTURES]:
-                    found = decoder.decode(entry.path)
-                    entry.format, entry.notes = found.format, Counter(found.notes)
-                    entry.width, entry.height = found.width, found.height
-                    self.problems = [problem for problem in self.problems if problem.path != entry.path]
-                    if found.pixels is None:
-                        self.problems.append(FileProblem(entry.path, found.code, found.message))
-                        faces.append(_Row(f"{entry.source}#0", entry.source, found.code))
-                        looks.append(_Row(entry.source, entry.source, found.code))
-                    else:
-                        faces += self._faces_of(entry, found.pixels) if self._faces else []
-                        looks += [_look(entry, found.pixels)] if self._looks else []
-                if self._faces:
-                    yield _table(faces, self.groups, faces=True)
-                if self._looks:
-                    yield _table(looks, self.groups, faces=False)
+            decoded = decoder.decode_all(entry.path for entry in self.entries)
+            for entry, found in zip(self.entries, decoded, strict=True):
+                entry.format, entry.notes = found.format, Counter(found.notes)
+                entry.width, entry.height = found.width, found.height
+                self.problems = [problem for problem in self.problems if problem.path != entry.path]
+                if found.pixels is None:
+                    self.problems.append(FileProblem(entry.path, found.code, found.message))
+                    faces.append(_Row(f"{entry.source}#0", entry.source, found.code))
+                    looks.append(_Row(entry.source, entry.source, found.code))
+                else:
+                    faces += self._faces_of(entry, found.pixels) if self._faces else []
+                    looks += [_look(entry, found.pixels)] if self._looks else []
+                read += 1
+                if read == _SHARD_PICTURES or len(faces) >= _SHARD_FACES:
+                    yield from self._tables(faces, looks)
+                    faces, looks, read = [], [], 0
+        if read:
+            yield from self._tables(faces, looks)
+
+    def _tables(self, faces: Sequence[_Row], looks: Sequence[_Row]) -> Iterator[pl.DataFrame]:
+        if self._faces:
+            yield _table(faces, self.groups, faces=True)
+        if self._looks:
+            yield _table(looks, self.groups, faces=False)
 
     def _faces_of(self, entry: PictureEntry, pixels: Pixels) -> list[_Row]:
         if self._detector is None:
@@ -232,7 +240,7 @@ def _look(entry: PictureEntry, pixels: Pixels) -> _Row:
     if scale < 1:
         size = (max(1, round(wide * scale)), max(1, round(high * scale)))
         image = pillow_image()
-        smaller = image.fromarray(pixels).resize(size, image.Resampling.BILINEAR, reducing_gap=2.0)
+        smaller = image.fromarray(pixels).resize(size, image.Resampling.BILINEAR, reducing_gap=1.5)
         return _Row(entry.source, entry.source, "", smaller.tobytes(), size[1], size[0])
     return _Row(entry.source, entry.source, "", pixels.tobytes(), high, wide)
 

@@ -28,16 +28,17 @@ class Figure:
 
 
 class Canvas:
-    """Data sets and width of one chart.
+    """Data sets and width of one chart, and what its rows are.
 
     Charts name their data instead of holding them: Altair copies a chart at every step of building it.
 
     Args:
         width: In pixels.
+        things: What the rows of the table are called.
     """
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, width: int, things: str = "texts") -> None:
+        self.width, self.things = width, things
         self.is_narrow = width < WIDE
         self.datasets: dict[str, Rows] = {}
 
@@ -55,13 +56,14 @@ class Canvas:
         return line
 
 
-def draw(build: Callable[[Canvas], alt.TopLevelMixin]) -> Figure:
+def draw(build: Callable[[Canvas], alt.TopLevelMixin], things: str = "texts") -> Figure:
     """Draw a chart for screens and for phones.
 
     Args:
         build: Gives the chart on a canvas.
+        things: What the rows of the table are called.
     """
-    return Figure(_drawn(build, Canvas(WIDE)), _drawn(build, Canvas(_NARROW)))
+    return Figure(_drawn(build, Canvas(WIDE, things)), _drawn(build, Canvas(_NARROW, things)))
 
 
 def _drawn(build: Callable[[Canvas], alt.TopLevelMixin], canvas: Canvas) -> str:

@@ -36,14 +36,14 @@ def emotion_bars(emotions: Sequence[Emotion], palette: Palette, canvas: Canvas) 
             "end": max(emotion.share.high, emotion.mean.value),
             "colour": palette.colour(emotion.label),
             "written": f"{emotion.share.value:.1%}",
-            "tip": f"{emotion.share.value:.1%} of texts ({emotion.share.low:.1%} to {emotion.share.high:.1%}), "
-            f"mean probability {emotion.mean.value:.3f}",
+            "tip": f"{emotion.share.value:.1%} of {canvas.things} ({emotion.share.low:.1%} to "
+            f"{emotion.share.high:.1%}), mean probability {emotion.mean.value:.3f}",
         }
         for k, emotion in enumerate(emotions[:_MOST_BARS])
     ]
     limit = max(row["end"] for row in rows) * (1.22 if canvas.is_narrow else 1.1)
     ticks = alt.Axis(format="~%", tickCount=4 if canvas.is_narrow else 6, orient="top")
-    x = alt.X("share:Q", title="share of texts", scale=alt.Scale(domain=[0, limit], nice=False), axis=ticks)
+    x = alt.X("share:Q", title=f"share of {canvas.things}", scale=alt.Scale(domain=[0, limit], nice=False), axis=ticks)
     names = alt.Axis(labelExpr=row_names(emotion.label for emotion in emotions))
     base = canvas.chart(rows).encode(y=alt.Y("row:N", sort=None, title=None, axis=names))
     bars = base.mark_bar(height=11, cornerRadiusEnd=2).encode(x=x, color=literal("colour"), description="tip:N")
@@ -76,13 +76,13 @@ def histogram(
             "to": (k + 1) * step,
             "share": count / total,
             "opacity": _PALE if threshold is not None and (k + 0.5) * step < threshold else _FULL,
-            "tip": f"{k * step:.2f} to {(k + 1) * step:.2f}: {count:,} texts ({count / total:.1%})",
+            "tip": f"{k * step:.2f} to {(k + 1) * step:.2f}: {count:,} {canvas.things} ({count / total:.1%})",
         }
         for k, count in enumerate(distribution.counts)
     ]
     axis = alt.Axis(format=".1f", tickCount=5, grid=False)
     x = alt.X("from:Q", title=title, scale=alt.Scale(domain=[0, distribution.upper], nice=False), axis=axis)
-    y = alt.Y("share:Q", title="share of texts", axis=alt.Axis(format="~%", tickCount=4))
+    y = alt.Y("share:Q", title=f"share of {canvas.things}", axis=alt.Axis(format="~%", tickCount=4))
     bars = canvas.chart(rows).mark_bar(orient="vertical", binSpacing=1.5, fill="var(--bar)")
     median = canvas.chart([{"median": distribution.median}]).encode(x="median:Q")
     name = median.mark_text(text="median", baseline="bottom", y=-3, aria=False)

@@ -80,7 +80,7 @@ def _dots(panel: _Panel, groups: Sequence[Group], canvas: Canvas, *, named: bool
             "low": interval.low,
             "high": interval.high,
             "fill": panel.colour if panel.limits is None or interval.excludes_zero else "var(--surface)",
-            "tip": f"{shortened(group.name, 60)} ({group.rows:,} texts): {interval.value:+.2f}, "
+            "tip": f"{shortened(group.name, 60)} ({group.rows:,} {canvas.things}): {interval.value:+.2f}, "
             f"95% interval {interval.low:+.2f} to {interval.high:+.2f}",
         }
         for k, (group, interval) in enumerate(zip(groups, panel.intervals, strict=True))

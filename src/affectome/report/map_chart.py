@@ -50,7 +50,7 @@ def affect_map(overview: Overview, emotions: Sequence[Emotion], palette: Palette
             "arousal": arousal,
             "share": emotion.top / overview.rows,
             "colour": palette.colour(emotion.label),
-            "tip": f"{shortened(emotion.label, 40)} ({emotion.top:,} texts): valence {valence:+.2f}, "
+            "tip": f"{shortened(emotion.label, 40)} ({emotion.top:,} {canvas.things}): valence {valence:+.2f}, "
             f"arousal {arousal:+.2f}",
         }
         for emotion, (valence, arousal) in zip(emotions, positions, strict=True)

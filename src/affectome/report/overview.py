@@ -25,11 +25,19 @@ _BINS = 25
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many rows ended with a status, and with which code."""
+    """How many rows ended with a status, and with which code.
+
+    Args:
+        status: ``scored``, ``abstained`` or ``failed``.
+        code: Empty if they are scored.
+        rows: How many.
+        modality: Of these rows; empty if it is not known.
+    """
 
     status: str
     code: str
     rows: int
+    modality: str
 
 
 @dataclass(frozen=True)
@@ -105,14 +113,15 @@ class Overview:
 
 
 def count_outcomes(table: EstimatesTable) -> tuple[Outcome, ...]:
-    """Rows by status and code: scored first, then the most frequent."""
-    counts = table.rows.group_by("status", "error").len().collect(engine="streaming")
-    outcomes = (Outcome(*row) for row in counts.iter_rows())
-    return tuple(sorted(outcomes, key=lambda o: (o.status != SCORED, -o.rows, o.status, o.code)))
+    """Rows by status, code and modality: scored first, then the most frequent."""
+    modality = pl.col("modality").fill_null("")
+    counts = table.rows.group_by("status", "error", modality).len().collect(engine="streaming")
+    outcomes = (Outcome(*row) for row in counts.select("status", "error", "len", "modality").iter_rows())
+    return tuple(sorted(outcomes, key=lambda o: (o.status != SCORED, -o.rows, o.status, o.code, o.modality)))
 
 
 def measure(table: EstimatesTable, *, exclusive: bool, thresholds: Mapping[str, float]) -> Overview:
-    """Summarise the scored rows, of which there must be at least one.
+    """Summarise the rows in which a feeling was read, of which there must be at least one.
 
     Args:
         table: The estimates.

@@ -7,18 +7,22 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectome.perceive.estimates import SCORED
 from affectome.pipeline.storage import write_bytes
 from affectome.report.canvas import WIDE, Figure, draw
 from affectome.report.charts import emotion_bars, histogram
 from affectome.report.comparison import SMALL_GROUP, Comparison, compare
+from affectome.report.contact_sheet import Pictures, lay_out
 from affectome.report.examples import pick_examples
+from affectome.report.face_charts import expression_map, face_angles, full_strength, unit_heat_map
+from affectome.report.faces import TURNED, Faces, FaceTable, look_at
 from affectome.report.group_charts import group_affect, group_emotions
+from affectome.report.look_charts import look_figures
+from affectome.report.looks import measure_looks
 from affectome.report.map_chart import affect_map
 from affectome.report.overview import SURE, TOXIC, Outcome, Overview, count_outcomes, measure
 from affectome.report.palette import Palette, is_neutral
@@ -36,7 +40,12 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 # What a row is called, one and many, by the modalities that were read.
-_ROWS = {("text",): ("text", "texts"), ("voice",): ("stretch", "stretches")}
+_ROWS = {
+    ("text",): ("text", "texts"),
+    ("voice",): ("stretch", "stretches"),
+    ("face",): ("face", "faces"),
+    ("image",): ("picture", "pictures"),
+}
 _FOLLOWED, _ILLUSTRATED = 5, 12
 
 
@@ -54,6 +63,7 @@ class RunInfo:
         taxonomy: Taxonomy id.
         exclusive: Whether its labels exclude each other.
         thresholds: Probability from which a label counts as present, where it is not .5.
+        grouped_by: What makes the groups if no column does: ``folder`` or nothing.
         command: What to type to get the same page.
         affectome: Version of Affectome.
     """
@@ -67,6 +77,7 @@ class RunInfo:
     taxonomy: str = ""
     exclusive: bool = False
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    grouped_by: str = ""
     command: str = ""
     affectome: str = ""
 
@@ -85,6 +96,7 @@ def write_report(
     *,
     card: Mapping[str, Any] | None = None,
     sounds: Sounds | None = None,
+    pictures: Pictures | None = None,
 ) -> Path:
     """Write a table of estimates as one self-contained HTML page that opens offline.
 
@@ -99,6 +111,8 @@ def write_report(
         sounds: Gives the sound of recordings: called with a source of the table, a second and a later second, it gives
             the samples between them, (n,) at 16 kHz with full scale ±1, or None if it cannot. Without it, the page says
             what it lacks. About a megabyte of sound goes into the page, as its ten strongest moments.
+        pictures: Gives the pictures with faces: called with a source of the table, it gives the picture, or None if it
+            cannot. At most 24 small ones go into the page; without it, the page holds none.
 
     Returns:
         ``out``.
@@ -108,11 +122,13 @@ def write_report(
         UsageError: Their format is not known (code ``unknown_format``).
         RunError: The page cannot be written (codes such as ``disk_full`` and ``not_writable``).
     """
-    thing, things = _ROWS.get(tuple(run_info.get("modalities") or ("text",)), ("segment", "segments"))
+    modalities = tuple(run_info.get("modalities") or ("text",))
+    read = tuple(name for name in modalities if name != "image") or modalities
+    thing, things = _ROWS.get(read, ("segment", "segments"))
     known = {name: run_info[name] for name in RunInfo.__dataclass_fields__ if run_info.get(name) is not None}
     info = RunInfo(**known)
     with open_estimates(estimates) as table:
-        context = _contents(table, info, sounds)
+        context = _contents(table, info, things, sounds, pictures)
     context |= {
         "thing": thing,
         "things": things,
@@ -121,14 +137,17 @@ def write_report(
         "seed": SEED,
         "resamples": RESAMPLES,
         "small_group": SMALL_GROUP,
+        "clip_seconds": CLIP_SECONDS,
+        "turned": TURNED,
     }
-    context["clip_seconds"] = CLIP_SECONDS
     page = environment().get_template("page.html.jinja").render(context)
     write_bytes(out, page.encode())
     return out
 
 
-def _contents(table: EstimatesTable, info: RunInfo, sounds: Sounds | None) -> dict[str, Any]:
+def _contents(
+    table: EstimatesTable, info: RunInfo, things: str, sounds: Sounds | None, pictures: Pictures | None
+) -> dict[str, Any]:
     """Everything the template shows of the table; parts without data are None."""
     outcomes = count_outcomes(table)
     palette = Palette(table.labels)
@@ -138,18 +157,29 @@ def _contents(table: EstimatesTable, info: RunInfo, sounds: Sounds | None) -> di
             status: sum(o.rows for o in outcomes if o.status == status) for status in ("scored", "abstained", "failed")
         },
         "total": sum(outcome.rows for outcome in outcomes),
+        "felt": sum(outcome.rows for outcome in outcomes if outcome.modality != "image"),
+        "modalities": (modalities := {outcome.modality for outcome in outcomes}),
+        "only_faces": modalities - {"image"} == {"face"},
         "palette": palette,
         "overview": None,
         "voices": None,
+        "faces": None,
+        "sheet": None,
+        "looks": (looks := measure_looks(table)),
+        "look_figures": look_figures(looks) if looks else {},
     }
-    if not contents["counts"][SCORED]:
+    if table.scored.head(1).collect().is_empty():
         return contents
     overview = measure(table, exclusive=info.exclusive, thresholds=info.thresholds)
     emotions = [emotion for emotion in overview.emotions if not is_neutral(emotion.label)]
     timeline = follow(table, overview, emotions[:_FOLLOWED])
     comparison = compare(table, overview)
+    if comparison and comparison.column == "group" and info.grouped_by:
+        comparison = replace(comparison, column=info.grouped_by)
     dialogue = trace_dialogue(table)
     voices = listen(table, sounds)
+    seen = FaceTable(table)
+    faces = look_at(seen)
     frequent = sorted((e for e in overview.emotions if e.top), key=lambda e: -e.top)[:_ILLUSTRATED]
     return contents | {
         "overview": overview,
@@ -161,8 +191,12 @@ def _contents(table: EstimatesTable, info: RunInfo, sounds: Sounds | None) -> di
         "dialogue": dialogue,
         "voices": voices,
         "recordings": _recording_figures(voices, palette) if voices else [],
+        "faces": faces,
+        "face_figures": _face_figures(faces, palette) if faces else {},
+        "full_strength": full_strength(faces.units) if faces and faces.units else None,
+        "sheet": lay_out(seen, pictures) if faces and pictures else None,
         "examples": pick_examples(table, [emotion.label for emotion in frequent]),
-        "figures": _figures(overview, timeline, comparison, dialogue, voices, palette),
+        "figures": _figures(overview, timeline, comparison, dialogue, voices, palette, things),
     }
 
 
@@ -173,31 +207,43 @@ def _figures(
     dialogue: Dialogue | None,
     voices: Voices | None,
     palette: Palette,
+    things: str,
 ) -> dict[str, Figure]:
+    drawn = partial(draw, things=things)
     named = [emotion for emotion in overview.emotions if emotion.top]
     half = WIDE // 2 - 14
     figures = {
-        "emotions": draw(lambda canvas: emotion_bars(overview.emotions, palette, canvas)),
-        "map": draw(lambda canvas: affect_map(overview, named, palette, canvas)),
-        "confidence": draw(
+        "emotions": drawn(lambda canvas: emotion_bars(overview.emotions, palette, canvas)),
+        "map": drawn(lambda canvas: affect_map(overview, named, palette, canvas)),
+        "confidence": drawn(
             lambda canvas: histogram(overview.confidence, "confidence", canvas, width=half, threshold=SURE)
         ),
-        "entropy": draw(lambda canvas: histogram(overview.entropy, "entropy (nats)", canvas, width=half)),
+        "entropy": drawn(lambda canvas: histogram(overview.entropy, "entropy (nats)", canvas, width=half)),
     }
     if timeline:
-        figures["timeline_affect"] = draw(lambda canvas: timeline_affect(timeline, canvas))
-        figures["timeline_emotions"] = draw(lambda canvas: timeline_emotions(timeline, palette, canvas))
+        figures["timeline_affect"] = drawn(lambda canvas: timeline_affect(timeline, canvas))
+        figures["timeline_emotions"] = drawn(lambda canvas: timeline_emotions(timeline, palette, canvas))
     if comparison:
-        figures["group_affect"] = draw(lambda canvas: group_affect(comparison, canvas))
-        figures["group_emotions"] = draw(lambda canvas: group_emotions(comparison, palette, canvas))
+        figures["group_affect"] = drawn(lambda canvas: group_affect(comparison, canvas))
+        figures["group_emotions"] = drawn(lambda canvas: group_emotions(comparison, palette, canvas))
     if dialogue:
-        figures["dialogue"] = draw(lambda canvas: dialogue_curve(dialogue, canvas))
+        figures["dialogue"] = drawn(lambda canvas: dialogue_curve(dialogue, canvas))
     if voices and voices.prosody:
-        figures["prosody"] = draw(lambda canvas: prosody_panel(voices, canvas))
+        figures["prosody"] = drawn(lambda canvas: prosody_panel(voices, canvas))
     if toxicity := overview.toxicity:
-        figures["toxicity"] = draw(
+        figures["toxicity"] = drawn(
             lambda canvas: histogram(toxicity, "toxicity score", canvas, width=WIDE, threshold=TOXIC)
         )
+    return figures
+
+
+def _face_figures(faces: Faces, palette: Palette) -> dict[str, Figure]:
+    drawn = partial(draw, things="faces")
+    figures = {"expression_map": drawn(lambda canvas: expression_map(faces, palette, canvas))}
+    if units := faces.units:
+        figures["unit_map"] = drawn(lambda canvas: unit_heat_map(units, canvas))
+    if pose := faces.pose:
+        figures["pose"] = drawn(lambda canvas: face_angles(pose, canvas))
     return figures
 
 

@@ -14,7 +14,8 @@ import polars as pl
 from affectome.errors import InputError, UsageError
 from affectome.perceive.estimates import SCORED, estimates_schema
 
-_STRUCTS = ("emotion", "intensity", "tone", "prosody", "meta")
+_MEASURED = ("emotion", "intensity", "prosody", "au", "face", "look")
+_STRUCTS = (*_MEASURED, "tone", "meta")
 _WORDS = ("id", "source", "speaker", "text", "status", "error", "top")
 _NUMBERS = ("confidence", "entropy", "valence", "valence_sd", "arousal", "arousal_sd", "dominance", "dominance_sd")
 
@@ -33,8 +34,8 @@ class EstimatesTable:
 
     @property
     def scored(self) -> pl.LazyFrame:
-        """The rows that carry measurements."""
-        return self.rows.filter(pl.col("status") == SCORED)
+        """The rows in which a feeling was read; of pictures as such only the look is measured."""
+        return self.rows.filter(pl.col("status") == SCORED, pl.col("top").is_not_null())
 
 
 def probability(label: str) -> pl.Expr:
@@ -110,8 +111,7 @@ def _flatten(table: pl.LazyFrame, path: Path) -> pl.LazyFrame:
             allowed=_WORDS + _NUMBERS,
             next_step="Give the estimates file of a finished run.",
         )
-    groups = ("emotion.", "intensity.", "prosody.")
-    measured = [name for name in columns if name.startswith(groups)]
+    measured = [name for name in columns if name.startswith(tuple(f"{name}." for name in _MEASURED))]
     absent = pl.lit(None)
     return table.select(
         *(pl.col(name).cast(pl.String) for name in _WORDS),
@@ -139,15 +139,15 @@ def _scan_csv(path: Path) -> pl.LazyFrame:
 
 def _scan_jsonl(path: Path) -> pl.LazyFrame:
     """JSON lines with their types given: the first rows may hold nulls only, from which none can be inferred."""
-    labels: tuple[str, ...] = ()
-    carried: tuple[str, ...] = ()
-    prosody: tuple[str, ...] = ()
+    found: dict[str, tuple[str, ...]] = {}
+    wanted: set[str] = set()
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            carried = carried or tuple(row.get("meta") or ())
-            if row.get("emotion"):
-                labels, prosody = tuple(row["emotion"]), tuple(row.get("prosody") or ())
+            wanted = wanted or {*row} & {*_MEASURED, "meta"}
+            found |= {name: tuple(row[name]) for name in wanted if row[name] and name not in found}
+            if len(found) == len(wanted):
                 break
-    schema = estimates_schema(labels, pl.Struct(dict.fromkeys(carried, pl.String())), prosody=prosody)
-    return pl.scan_ndjson(path, schema=schema)
+    structs = {name: pl.Struct(dict.fromkeys(fields, pl.Float32())) for name, fields in found.items()}
+    structs["meta"] = pl.Struct(dict.fromkeys(found.get("meta", ()), pl.String()))
+    return pl.scan_ndjson(path, schema=pl.Schema({**estimates_schema(found.get("emotion", ())), **structs}))

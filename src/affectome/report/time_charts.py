@@ -31,7 +31,7 @@ def timeline_affect(timeline: Timeline, canvas: Canvas) -> alt.TopLevelMixin:
     y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=signed_axis(5, _LABELS))
     layers = [canvas.zero().encode(y="zero:Q")]
     for name, dash in (("valence", _SOLID), ("arousal", _DASHED)):
-        rows = _steps(timeline, [getattr(bin, name) for bin in timeline.bins], "+.2f")
+        rows = _steps(timeline, [getattr(bin, name) for bin in timeline.bins], "+.2f", canvas.things)
         colour = f"var(--{name})"
         end = canvas.chart(rows[-1:]).mark_text(text=name, align="left", dx=10, fontWeight=600, fill=colour, aria=False)
         layers += [*_banded(canvas, rows, x, y, colour, dash), end.encode(x=x, y=y)]
@@ -40,7 +40,7 @@ def timeline_affect(timeline: Timeline, canvas: Canvas) -> alt.TopLevelMixin:
             "from": _milliseconds(bin.start),
             "to": _milliseconds(bin.end),
             "rows": bin.rows,
-            "tip": f"{_name(bin, timeline.unit)}: {bin.rows:,} texts",
+            "tip": f"{_name(bin, timeline.unit)}: {bin.rows:,} {canvas.things}",
         }
         for bin in timeline.bins
     ]
@@ -54,7 +54,7 @@ def timeline_affect(timeline: Timeline, canvas: Canvas) -> alt.TopLevelMixin:
             y=texts,
             y2=alt.Y2(datum=0),
             description="tip:N",
-        ).properties(width=width, height=56, title=_strip_title("number of texts")),
+        ).properties(width=width, height=56, title=_strip_title(f"number of {canvas.things}")),
         spacing=14,
     )
 
@@ -73,7 +73,7 @@ def timeline_emotions(timeline: Timeline, palette: Palette, canvas: Canvas) -> a
     )
     strips = []
     for k, label in enumerate(timeline.labels):
-        rows = _steps(timeline, [bin.shares[k] for bin in timeline.bins], ".1%")
+        rows = _steps(timeline, [bin.shares[k] for bin in timeline.bins], ".1%", canvas.things)
         x = _time_axis(timeline, canvas, labels=k == len(timeline.labels) - 1)
         strip = alt.layer(*_banded(canvas, rows, x, y, palette.colour(label), _SOLID))
         width = canvas.width - _LABELS - 16
@@ -130,7 +130,7 @@ def _banded(canvas: Canvas, rows: Rows, x: alt.X, y: alt.Y, colour: str, dash: S
     ]
 
 
-def _steps(timeline: Timeline, values: Sequence[Interval], format: str) -> Rows:
+def _steps(timeline: Timeline, values: Sequence[Interval], format: str, things: str) -> Rows:
     """One row a bin, at its middle, and a row without a value wherever bins are missing between two."""
     rows: Rows = []
     previous: Bin | None = None
@@ -145,7 +145,7 @@ def _steps(timeline: Timeline, values: Sequence[Interval], format: str) -> Rows:
                 "low": interval.low,
                 "high": interval.high,
                 "tip": f"{_name(bin, timeline.unit)}: {interval.value:{format}} "
-                f"({interval.low:{format}} to {interval.high:{format}}), {bin.rows:,} texts",
+                f"({interval.low:{format}} to {interval.high:{format}}), {bin.rows:,} {things}",
             }
         )
     return rows
