@@ -43,6 +43,12 @@ ACCURACY = (
         "No speaker of a test clip is in training; intervals are over speakers. `voice-cross` is not shipped: it has"
         " heard no German and shows how such a reader carries over.",
     ),
+    (
+        "face_accuracy",
+        "How well the face reader reads",
+        "--data DIR --peer FILE",
+        "Photographs that are also in the test part, cut or scaled differently, were taken out of training.",
+    ),
 )
 ERROR_TYPES = {
     name: kind

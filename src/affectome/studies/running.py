@@ -18,7 +18,11 @@ from affectome.studies.study import Context, Outcome, Study, missing_data
 from affectome.version import __version__
 
 _EXTRA_PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"study": ("sklearn", "scipy", "vaderSentiment", "textblob"), "train": ("torch", "transformers")}
+    {
+        "face": ("PIL", "ai_edge_litert"),
+        "study": ("sklearn", "scipy", "vaderSentiment", "textblob"),
+        "train": ("torch", "transformers"),
+    }
 )
 _WEIGHTS = "model.safetensors"
 
