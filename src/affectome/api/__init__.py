@@ -3,10 +3,9 @@
 from affectome.api.analysis import analyze
 from affectome.api.options import ReaderOptions
 from affectome.api.reading import Reading, read, single_segment
-from affectome.api.sources import MODALITIES, InputOptions, listen, open_source
+from affectome.api.sources import InputOptions, listen, open_source
 
 __all__ = [
-    "MODALITIES",
     "InputOptions",
     "ReaderOptions",
     "Reading",
