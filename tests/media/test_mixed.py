@@ -26,13 +26,13 @@ def folder(tmp_path):
 
 
 def test_a_folder_may_hold_all(folder):
-    assert part_inputs([folder]) == {"text": [folder], "sound": [folder], "picture": [folder]}
+    assert part_inputs([folder]) == {"text": [folder], "sound": [folder], "film": [], "picture": [folder]}
 
 
 def test_named_files_are_of_one_kind(folder):
     posts, tone, picture = folder / "posts.csv", folder / "tone.wav", folder / "picture.png"
-    assert part_inputs([posts, picture, tone]) == {"text": [posts], "sound": [tone], "picture": [picture]}
-    assert part_inputs(["-"]) == {"text": ["-"], "sound": [], "picture": []}
+    assert part_inputs([posts, picture, tone]) == {"text": [posts], "sound": [tone], "film": [], "picture": [picture]}
+    assert part_inputs(["-"]) == {"text": ["-"], "sound": [], "film": [], "picture": []}
 
 
 def test_a_named_file_of_no_known_ending_is_what_it_begins_like(folder):

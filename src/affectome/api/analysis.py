@@ -17,11 +17,13 @@ from affectome.api.options import ReaderOptions
 from affectome.api.sources import InputOptions, open_readers, open_source
 from affectome.errors import UsageError
 from affectome.media import (
+    FilmEntry,
     Listener,
     MixedSource,
     Transcriber,
     Viewer,
 )
+from affectome.perceive import Readers, describe_people
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
 from affectome.pipeline.storage import storage_errors, write_bytes
 from affectome.version import __version__
@@ -50,7 +52,8 @@ def analyze(
         reader: Model and vocabulary.
         inputs: Columns and cutting.
         settings: Workers, format, time limit.
-        modalities: What to read, of ``text``, ``voice``, ``face`` and ``image``; by default what the files hold.
+        modalities: What to read, of ``text``, ``voice``, ``face``, ``image`` and ``fused``; by default what the files
+            hold.
         report: Whether to write the report.
         contact_sheet: Whether the report holds small pictures of the surest faces; otherwise it holds no picture.
         command: The command that was typed, for the record.
@@ -75,7 +78,7 @@ def analyze(
             next_step="Leave it out, or read faces and write the report.",
         )
     loaded = reader.open_all(read_as)  # before anything is written: a wrong label should not leave a folder behind
-    words = inputs.transcription() if source.recordings else None
+    words = inputs.transcription() if source.recording_entries else None
     if words is not None:
         Transcriber(words)
     identity = {
@@ -96,6 +99,7 @@ def analyze(
         settings=settings,
         identity=identity,
         progress=progress,
+        conclude=functools.partial(loaded.fused, films={entry.source for entry in source.film_entries}),
     )
     record: dict[str, object] = {
         "affectome": __version__,
@@ -108,6 +112,7 @@ def analyze(
             {"path": str(problem.path), "code": problem.code, "message": problem.message} for problem in source.problems
         ],
         **_described(source),
+        **_described_people(loaded),
         **({"transcription": {"model": words.model, "sha256": words.digest}} if words else {}),
         "model": loaded.model,
         "model_sha256": loaded.sha256,
@@ -148,8 +153,20 @@ def _described(source: MixedSource) -> dict[str, object]:
         "encodings": {entry.source: entry.encoding for entry in texts if entry.encoding},
         "notes": {name: counts for name, counts in notes.items() if counts},
         "recordings": {entry.source: {"format": entry.format, "seconds": entry.seconds} for entry in recordings},
+        **({"films": {entry.source: _described_film(entry) for entry in source.film_entries}} if source.films else {}),
         **({"grouped_by": "folder"} if source.pictures and source.pictures.groups else {}),
     }
+
+
+def _described_film(entry: FilmEntry) -> dict[str, object]:
+    size = f"{entry.width} x {entry.height}" if entry.width else ""
+    return {"format": entry.format, "seconds": round(entry.seconds, 3), "size": size, **+entry.notes}
+
+
+def _described_people(readers: Readers) -> dict[str, object]:
+    """Who is who in each film."""
+    found = readers.fusion.people if readers.fusion else {}
+    return {"people": {source: describe_people(people) for source, people in found.items()}} if found else {}
 
 
 def _write_page(

@@ -11,6 +11,7 @@ from affectome.perceive import (
     ActionUnits,
     FaceMesh,
     FaceReader,
+    Fusion,
     ImageReader,
     Reader,
     Readers,
@@ -94,7 +95,8 @@ class ReaderOptions:
         if "image" in modalities:
             shared = next(iter(readers.values()), None)
             readers["image"] = ImageReader.beside(shared)
-        return Readers(readers)
+        fusion = Fusion(next(iter(readers.values()))) if "fused" in modalities else None
+        return Readers(readers, fusion)
 
     def _words(self, threads: int) -> Callable[[], TextReader]:
         """Opens the text reader that places words in the affect space."""

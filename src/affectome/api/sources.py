@@ -11,7 +11,9 @@ from affectome.api.options import ReaderOptions
 from affectome.errors import InputError, UsageError
 from affectome.media import (
     FaceDetector,
+    FilmSource,
     MixedSource,
+    RecordingSource,
     SpeakerEncoder,
     SpeakerTurns,
     SpeechDetector,
@@ -20,6 +22,7 @@ from affectome.media import (
     TurnRules,
     find_transcription,
     part_inputs,
+    read_films,
     read_pictures,
     read_recordings,
     read_segments,
@@ -29,11 +32,16 @@ from affectome.media.files import Kind
 from affectome.models import locate
 from affectome.perceive import Readers, SpokenReaders
 
-MODALITIES = ("text", "voice", "face", "image")
+MODALITIES = ("text", "voice", "face", "image", "fused")
 _DETECTOR = ("silero-vad", "silero_vad_16k_sequence.onnx")
 # Sound in a shard; what is written down has to be, by a large model, within the time limit of a shard.
 _HEARD_SECONDS, _TRANSCRIBED_SECONDS = 120.0, 30.0
-_READ_AS: dict[Kind, tuple[str, ...]] = {"text": ("text",), "sound": ("voice",), "picture": ("face", "image")}
+_READ_AS: dict[Kind, tuple[str, ...]] = {
+    "text": ("text",),
+    "sound": ("voice",),
+    "film": ("voice", "face", "fused"),
+    "picture": ("face", "image"),
+}
 _FINDER = ("face-mesh", "face_detection_full_range.tflite")
 
 
@@ -115,27 +123,26 @@ def open_source(
             )
     parts = part_inputs(paths)
     wanted = set(modalities or [name for kind, names in _READ_AS.items() if parts[kind] for name in names])
-    recordings = pictures = texts = None
-    heard_as = [name for name in ("voice", "text") if name in wanted]
-    if not (inputs.transcribe and modalities and parts["sound"]):  # what is said is read as text only on request
-        heard_as = ["voice"] if "voice" in wanted else []
-    if heard_as:
-        detector = None if inputs.whole_clips else _detector()
-        recordings = read_recordings(
-            parts["sound"] or paths,
-            detector=detector,
-            max_seconds=inputs.max_seconds,
-            whole_clips=inputs.whole_clips,
-            turns=inputs.turns(),
-            reads=heard_as,
-            shard_seconds=_TRANSCRIBED_SECONDS if inputs.transcribe else _HEARD_SECONDS,
-        )
-    if wanted & {"face", "image"}:
-        finder = FaceDetector(locate(_FINDER[0]) / _FINDER[1]) if "face" in wanted and not inputs.face_crops else None
+    said = bool(inputs.transcribe) and ("text" in wanted if modalities else bool(parts["film"]))
+    if said and not modalities:
+        wanted.add("text")
+    watched = bool(parts["film"]) and bool(wanted & {"face", "fused"})
+    if not watched:
+        wanted.discard("fused")
+    films = _films(parts["film"], inputs, wanted, said) if watched else None
+    heard = parts["sound"] + ([] if watched else parts["film"])
+    heard_as = [name for name in ("voice", "text") if name in wanted and (name == "voice" or (said and modalities))]
+    recordings = None
+    if heard_as and (heard or not watched):
+        recordings = _sound(heard or paths, inputs, heard_as, ("sound",) if watched else ("sound", "film"))
+    pictures = None
+    if wanted & {"face", "image"} and (parts["picture"] or not watched):
+        finder = _finder() if "face" in wanted and not inputs.face_crops else None
         pictures = read_pictures(
             parts["picture"] or paths, faces="face" in wanted, looks="image" in wanted, detector=finder
         )
-    if "text" in wanted and (parts["text"] or "text" not in heard_as):
+    texts = None
+    if "text" in wanted and (parts["text"] or not said):
         try:
             texts = read_segments(
                 parts["text"] or paths,
@@ -148,12 +155,36 @@ def open_source(
                 sentences=inputs.sentences,
             )
         except InputError as error:
-            spoken = "text" in heard_as
-            if not (recordings or pictures) or (modalities and not spoken) or error.code != "nothing_readable":
+            others = recordings or pictures or films
+            if not others or (modalities and not said) or error.code != "nothing_readable":
                 raise
-            if not spoken:
+            if not said:
                 wanted.discard("text")
-    return MixedSource(texts, recordings, pictures), tuple(name for name in MODALITIES if name in wanted)
+    return MixedSource(texts, recordings, pictures, films), tuple(name for name in MODALITIES if name in wanted)
+
+
+def _sound(
+    paths: Sequence[str | Path], inputs: InputOptions, reads: Sequence[str], kinds: Sequence[Kind]
+) -> RecordingSource:
+    """The sound of some files, each stretch for the modalities it is there for."""
+    return read_recordings(
+        paths,
+        detector=None if inputs.whole_clips else _detector(),
+        max_seconds=inputs.max_seconds,
+        whole_clips=inputs.whole_clips,
+        turns=inputs.turns(),
+        reads=reads,
+        shard_seconds=_TRANSCRIBED_SECONDS if inputs.transcribe else _HEARD_SECONDS,
+        kinds=kinds,
+    )
+
+
+def _films(paths: Sequence[str | Path], inputs: InputOptions, wanted: set[str], said: bool) -> FilmSource:
+    """Films of which faces are read, and their sound if it is."""
+    finder = _finder()
+    reads = [name for name in ("voice", "text") if name in wanted and (name == "voice" or said)]
+    sound = _sound(paths, inputs, reads, ("film",)) if reads else None
+    return read_films(paths, finder=finder, digest=finder.digest, sound=sound)
 
 
 def listen(
@@ -184,6 +215,10 @@ def listen(
     voice = open_readers(reader or ReaderOptions(), ("voice",), inputs.transcription())
     for segment in read_stream(stream, detector=_detector(), max_seconds=inputs.max_seconds):
         yield voice(segment).row(0, named=True)
+
+
+def _finder() -> FaceDetector:
+    return FaceDetector(locate(_FINDER[0]) / _FINDER[1])
 
 
 def _detector() -> SpeechDetector:

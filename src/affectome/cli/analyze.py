@@ -89,8 +89,8 @@ def analyze(
         out: Folder for the results; needed unless it listens.
         inputs: Columns and cutting.
         reader: Model and vocabulary.
-        modalities: What to read, of text, voice, face and image with commas between them; by default what the files
-            hold.
+        modalities: What to read, of text, voice, face, image and fused with commas between them; by default what the
+            files hold.
         format: File format of the estimates.
         workers: Worker processes.
         report: Write the report.

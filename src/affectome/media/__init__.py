@@ -7,7 +7,10 @@ them in shards of bounded size and lose none: what cannot be read becomes a row 
 from affectome.media.decoder import Findings
 from affectome.media.decoding import Decoder, DecodingLimits
 from affectome.media.face_detection import FaceDetector, FoundFace, cut_out, framed
+from affectome.media.face_tracks import FaceTracker, TrackedFace, TrackRules
 from affectome.media.files import FileProblem, is_picture, is_recording
+from affectome.media.film_decoding import FilmDecoder, FilmLimits
+from affectome.media.films import FilmEntry, FilmSource, read_films
 from affectome.media.language import LanguageGuess, detect_language, is_english
 from affectome.media.listening import Listener
 from affectome.media.mixed import MixedSource, part_inputs
@@ -33,8 +36,13 @@ __all__ = [
     "Decoder",
     "DecodingLimits",
     "FaceDetector",
+    "FaceTracker",
     "FileEntry",
     "FileProblem",
+    "FilmDecoder",
+    "FilmEntry",
+    "FilmLimits",
+    "FilmSource",
     "Findings",
     "FoundFace",
     "LanguageGuess",
@@ -53,6 +61,8 @@ __all__ = [
     "SpeechDetector",
     "SpeechRules",
     "Stretch",
+    "TrackRules",
+    "TrackedFace",
     "Transcriber",
     "Transcription",
     "TurnRules",
@@ -66,6 +76,7 @@ __all__ = [
     "is_recording",
     "part_inputs",
     "pictures_schema",
+    "read_films",
     "read_pictures",
     "read_recordings",
     "read_segments",

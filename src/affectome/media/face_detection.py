@@ -88,6 +88,15 @@ class FaceDetector:
         finds[:, :6] *= factor
         return sorted(_merged(finds))
 
+    def within(self, picture: Pixels, x: float, y: float, side: float) -> list[FoundFace]:
+        """The faces in a square around a point of a picture, which costs a fraction of looking everywhere."""
+        high, wide = picture.shape[:2]
+        left, top = (min(max(0, round(middle - side / 2)), most - 1) for middle, most in ((x, wide), (y, high)))
+        square = self._image.fromarray(picture[top : top + round(side), left : left + round(side)])
+        finds = self._find(square, 0, 0, max(square.size))
+        finds[:, :4] += np.array([left, top, left, top], np.float32)
+        return sorted(_merged(finds))
+
     def _find(self, image: Any, left: int, top: int, side: int) -> Array:  # noqa: ANN401
         """Finds (n, 7) in a square of a picture: left, top, right, bottom, dx and dy from eye to eye, score."""
         right, bottom = min(left + side, image.width), min(top + side, image.height)

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from affectome.errors import InputError
 
 Format: TypeAlias = Literal["delimited", "jsonlines", "parquet", "text"]
-Kind: TypeAlias = Literal["text", "sound", "picture"]
+Kind: TypeAlias = Literal["text", "sound", "film", "picture"]
 
 _FORMATS: dict[str, Format] = {
     ".csv": "delimited",
@@ -29,12 +29,16 @@ _FORMATS: dict[str, Format] = {
 }
 # fmt: off
 SOUND_ENDINGS = frozenset({
-    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi", ".caf", ".eac3", ".flac",
-    ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".oga", ".ogg", ".ogv", ".opus", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64", ".wav", ".wave", ".webm",
-    ".wma", ".wmv", ".wv",
+    ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka",
+    ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64", ".wav", ".wave", ".wma",
+    ".wv",
 })
-"""Endings of the files whose sound is read, those of films included."""
+"""Endings of the files that are sound alone."""
+FILM_ENDINGS = frozenset({
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm",
+    ".wmv",
+})
+"""Endings of films."""
 PICTURE_ENDINGS = frozenset({
     ".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif",
     ".tiff", ".webp",
@@ -43,6 +47,11 @@ PICTURE_ENDINGS = frozenset({
 """Endings of the files that are pictures."""
 
 READABLE = (*_FORMATS, ".csv.gz", ".tsv.gz", ".jsonl.gz", ".ndjson.gz", ".txt.gz")
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(SOUND_ENDINGS, "sound"),
+    **dict.fromkeys(FILM_ENDINGS, "film"),
+    **dict.fromkeys(PICTURE_ENDINGS, "picture"),
+}
 _STDIN = "-"
 _GZIP = b"\x1f\x8b"
 _SOUND_MARK = re.compile(
@@ -95,7 +104,9 @@ class FoundFile:
     kind: Kind = "text"
 
 
-def find_files(paths: Sequence[str | Path], *, kind: Kind = "text") -> tuple[list[FoundFile], list[FileProblem]]:
+def find_files(
+    paths: Sequence[str | Path], *, kinds: Sequence[Kind] = ("text",)
+) -> tuple[list[FoundFile], list[FileProblem]]:
     """Every file behind ``paths``, each once, folders in the order of their sorted relative paths.
 
     In folders, hidden files and folders are passed over. Symbolic links are not followed: what they point at inside
@@ -103,7 +114,7 @@ def find_files(paths: Sequence[str | Path], *, kind: Kind = "text") -> tuple[lis
 
     Args:
         paths: Files, folders, or ``-`` for standard input.
-        kind: Find the files of another kind than texts and pass over everything else and standard input, which others
+        kinds: Find the files of other kinds than texts and pass over everything else and standard input, which others
             read.
 
     Raises:
@@ -117,14 +128,14 @@ def find_files(paths: Sequence[str | Path], *, kind: Kind = "text") -> tuple[lis
     problems: list[FileProblem] = []
     seen: set[Path] = set()
     for path in paths:
-        if kind != "text" and str(path) == _STDIN:
+        if "text" not in kinds and str(path) == _STDIN:
             continue
         for item in _behind(path):
             if isinstance(item, FileProblem):
                 problems.append(item)
-            elif kind not in ("text", item.kind):
+            elif "text" not in kinds and item.kind not in kinds:
                 continue
-            elif item.kind != kind and not item.named:
+            elif item.kind not in kinds and not item.named:
                 problems.append(_unknown(item.path))
             elif (place := item.path.resolve()) not in seen:
                 seen.add(place)
@@ -140,8 +151,8 @@ def is_picture(path: str | Path) -> bool:
 
 
 def is_recording(path: str | Path) -> bool:
-    """Whether a path ends like a file with sound; text readers leave such files to `read_recordings`."""
-    return Path(path).suffix.lower() in SOUND_ENDINGS
+    """Whether a path ends like a file with sound, films included; text readers leave such to `read_recordings`."""
+    return Path(path).suffix.lower() in SOUND_ENDINGS | FILM_ENDINGS
 
 
 def content_hash(path: Path) -> str:
@@ -207,7 +218,7 @@ def _found(path: Path, source: str, *, named: bool) -> FoundFile:
     written_as = _FORMATS.get("".join(ending))
     if compressed and written_as == "parquet":  # Parquet compresses itself and cannot be read through gzip
         written_as = None
-    kind: Kind = "sound" if is_recording(path) else "picture" if is_picture(path) else "text"
+    kind: Kind = _KINDS.get(path.suffix.lower(), "text")
     if named and kind == "text" and written_as is None:
         kind = _kind_by_beginning(path)
     return FoundFile(path, source, path.as_posix(), named=named, format=written_as, compressed=compressed, kind=kind)

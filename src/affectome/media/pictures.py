@@ -188,7 +188,7 @@ def read_pictures(
         raise UsageError("Neither faces nor pictures are to be read.", code="nothing_to_read")
     limits = limits or PictureLimits()
     pillow_image()  # says at once what is not installed
-    found, problems = find_files([paths] if isinstance(paths, str | Path) else paths, kind="picture")
+    found, problems = find_files([paths] if isinstance(paths, str | Path) else paths, kinds=("picture",))
     entries = _open_all(found, problems)
     read = [[entry.source, entry.digest] for entry in entries]
     options = [astuple(limits), faces, looks, detector and detector.digest]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from affectome.errors import InputError, UsageError
 from affectome.media.decoder import Findings
 from affectome.media.decoding import SAMPLE_RATE, Decoder, DecodingLimits, Samples
-from affectome.media.files import FileProblem, FoundFile, content_hash, find_files
+from affectome.media.files import FileProblem, FoundFile, Kind, content_hash, find_files
 from affectome.media.segments import segments_schema
 from affectome.media.speaker_turns import SpeakerTurns
 from affectome.media.voice_activity import SpeechDetector, SpeechRules, Stretch, even_stretches
@@ -119,10 +119,17 @@ class RecordingSource:
         least one row: a file without speech one without sound, a file that cannot be decoded, or not to its end, one
         with an error at its end; the latter are in ``problems`` too.
         """
+        yield from self._tables(self.entries)
+
+    def of(self, path: Path) -> Iterator[pl.DataFrame]:
+        """The tables of one of the files."""
+        yield from self._tables([entry for entry in self.entries if entry.path == path])
+
+    def _tables(self, entries: Sequence[RecordingEntry]) -> Iterator[pl.DataFrame]:
         shard: list[_Row] = []
         seconds = 0.0
         with Decoder(self._limits) as decoder:
-            for entry in self.entries:
+            for entry in entries:
                 for row in self._rows(decoder, entry):
                     shard.append(row)
                     seconds += row.end - row.start if row.audio else 0.0
@@ -227,6 +234,7 @@ def read_recordings(
     limits: DecodingLimits | None = None,
     turns: SpeakerTurns | None = None,
     reads: Sequence[str] = ("voice",),
+    kinds: Sequence[Kind] = ("sound", "film"),
 ) -> RecordingSource:
     """Read files with sound, stretch of speech by stretch of speech, in bounded memory.
 
@@ -244,6 +252,7 @@ def read_recordings(
         reads: What a stretch is there for, ``voice``, ``text`` or both: a row for each, which has the same source,
             start and end. The id of a second row ends in ``:text``. A recording without speech has one row, so has an
             error.
+        kinds: What files are read for their sound, ``sound``, ``film`` or both.
 
     Raises:
         InputError: ``no_paths``, ``missing_path``, ``not_a_file``; ``nothing_readable`` if no file can be opened. What
@@ -268,7 +277,7 @@ def read_recordings(
     used = None if whole_clips else detector
     limits = limits or DecodingLimits()
     Decoder(limits).close()  # says at once what is not installed
-    found, problems = find_files([paths] if isinstance(paths, str | Path) else paths, kind="sound")
+    found, problems = find_files([paths] if isinstance(paths, str | Path) else paths, kinds=kinds)
     entries = _open_all(found, problems)
     read = [[entry.source, entry.digest] for entry in entries]
     told = turns and [turns.voices.digest, astuple(turns.rules)]

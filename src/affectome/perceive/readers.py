@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import polars as pl
 
 from affectome.perceive.face import FaceReader
+from affectome.perceive.fusion import Fusion
 from affectome.perceive.image import ImageReader
 from affectome.perceive.text import TextReader
 from affectome.perceive.voice import VoiceReader
@@ -23,15 +24,18 @@ class Readers:
 
     Args:
         readers: Readers by modality, ``text``, ``voice``, ``face`` or ``image``, at least one.
+        fusion: Fuses what they read in films.
     """
 
-    def __init__(self, readers: Mapping[str, Reader]) -> None:
+    def __init__(self, readers: Mapping[str, Reader], fusion: Fusion | None = None) -> None:
         self.readers = dict(readers)
+        self.fusion = fusion
         first = next(iter(self.readers.values()))
         self.labels, self.taxonomy, self.exclusive = first.labels, first.taxonomy, first.exclusive
         self.thresholds = first.thresholds if len(self.readers) == 1 else {}
-        self.model = " + ".join(reader.model for reader in self.readers.values())
-        self.sha256 = " ".join(reader.sha256 for reader in self.readers.values())
+        self._all: list[Reader | Fusion] = [*self.readers.values(), *([fusion] if fusion else [])]
+        self.model = " + ".join(reader.model for reader in self._all)
+        self.sha256 = " ".join(reader.sha256 for reader in self._all)
 
     @property
     def cards(self) -> list[dict[str, Any]]:
@@ -46,19 +50,21 @@ class Readers:
         """The same table with every segment failed with one code."""
         return self._widened(self._reader(segments).failed(segments, code))
 
+    def fused(self, tables: Iterable[pl.DataFrame], films: Collection[str]) -> Iterator[pl.DataFrame]:
+        """Fused rows of films, given all estimates in their order; see `Fusion.over`."""
+        if self.fusion is not None:
+            for table in self.fusion.over(tables, films):
+                yield self._widened(table)
+
     def _reader(self, segments: pl.DataFrame) -> Reader:
         return self.readers[next((name for column, name in _TELLING.items() if column in segments.columns), "text")]
 
     def _widened(self, table: pl.DataFrame) -> pl.DataFrame:
         """A table with the columns of all modalities; those of others are null."""
-        if len(self.readers) == 1:
+        if len(self._all) == 1:
             return table
         schema = pl.Schema(
-            {
-                name: kind
-                for reader in self.readers.values()
-                for name, kind in reader.schema(table.schema["meta"]).items()
-            }
+            {name: kind for reader in self._all for name, kind in reader.schema(table.schema["meta"]).items()}
         )
         absent = [pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items() if name not in table.columns]
         return table.with_columns(absent).select(list(schema))

@@ -141,6 +141,11 @@ class OutputFolder:
                 return path, unpack(data)
         return None
 
+    def read_part(self, path: Path) -> pl.DataFrame:
+        """The table of a part file of this run."""
+        with storage_errors(path):
+            return unpack(path.read_bytes())
+
     def write_part(self, index: int, estimates: pl.DataFrame) -> Path:
         """Store the estimates of a shard; once this returns they survive any crash."""
         data = pack(estimates)

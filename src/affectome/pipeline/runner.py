@@ -34,6 +34,7 @@ def run(
     settings: RunSettings,
     identity: dict[str, str],
     progress: Callable[[RunProgress], None] | None = None,
+    conclude: Callable[[Iterator[pl.DataFrame]], Iterator[pl.DataFrame]] | None = None,
 ) -> RunResult:
     """Score every segment of a source into ``out/estimates.<format>``.
 
@@ -56,6 +57,8 @@ def run(
         settings: How to run.
         identity: What else the bytes depend on, such as the versions of model and package, taxonomy and options.
         progress: Called after each stored shard.
+        conclude: Called once everything is stored, with the tables of the shards in their order, one at a time; gives
+            further tables that depend on nothing else.
 
     Returns:
         What was written. A run that is complete already is answered without any work.
@@ -79,6 +82,8 @@ def run(
             return finished
         book = _Book(getattr(source, "rows", None), progress)
         _score(source, factory, settings, folder, book)
+        if conclude is not None:
+            _conclude(conclude, folder, book)
         result = book.result(time.monotonic() - started, folder.estimates)
         folder.finish(book.parts(), result)
         return result
@@ -115,6 +120,16 @@ def _score(source: ShardSource, factory: bytes, settings: RunSettings, folder: O
                 pool.trust()
         book.total = rows
         settle(most=0)
+
+
+def _conclude(
+    conclude: Callable[[Iterator[pl.DataFrame]], Iterator[pl.DataFrame]], folder: OutputFolder, book: _Book
+) -> None:
+    """Store the tables that follow from those of the shards behind them."""
+    parts = book.parts()
+    for index, table in enumerate(conclude(folder.read_part(path) for path in parts), start=len(parts)):
+        book.total = (book.total or 0) + table.height
+        book.enter(index, table, folder.write_part(index, table))
 
 
 def _shards(source: ShardSource) -> Iterator[pl.DataFrame]:
