@@ -1,12 +1,15 @@
 """Sounds made at run time: tones, sweeps and something a speech detector takes for speech."""
 
 import struct
+import sys
 import wave
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 RATE = 16_000
 VOWELS = [(730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410)]

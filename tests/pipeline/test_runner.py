@@ -263,3 +263,33 @@ def resident():
             return int(file.read().split()[1]) * 4096
     except FileNotFoundError:
         pytest.skip("needs /proc")
+
+
+def test_what_follows_from_the_shards_stands_behind_them(tmp_path):
+    def conclude(tables):
+        for table in tables:
+            yield table.head(1).with_columns(id=pl.concat_str(pl.lit("sum of "), "id"))
+
+    source = ListSource([f"t{n}" for n in range(20)])
+    result = run(source, fake, tmp_path, settings=RunSettings(), identity={}, conclude=conclude)
+    ids = pl.read_parquet(result.estimates)["id"].to_list()
+    assert ids == [f"a.csv#{n}" for n in range(20)] + [f"sum of a.csv#{n}" for n in (0, 8, 16)]
+    assert (result.rows, result.scored) == (23, 23)
+
+
+def test_what_follows_is_the_same_after_an_interruption(tmp_path):
+    def breaks(tables):
+        yield next(tables).head(1).with_columns(id=pl.lit("x"))
+        raise RunError("no", code="broken")
+
+    def goes_on(tables):
+        return (table.head(1).with_columns(id=pl.lit(f"x{k}")) for k, table in enumerate(tables))
+
+    source = ListSource([f"t{n}" for n in range(20)])
+    with pytest.raises(RunError, match="no"):
+        run(source, fake, tmp_path / "a", settings=RunSettings(), identity={}, conclude=breaks)
+    files = [
+        run(source, fake, tmp_path / name, settings=RunSettings(), identity={}, conclude=goes_on).estimates.read_bytes()
+        for name in ("a", "b")
+    ]
+    assert files[0] == files[1]

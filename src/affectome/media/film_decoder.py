@@ -149,26 +149,29 @@ class _Sampler:
         self._step = 1 / a_second
         self._longest = longest
         self._thumb: Any = None
-        self._looked_at = self._taken_at = -math.inf
+        self._last = -math.inf
+        self._looked_at = self._taken_at = -1  # half steps and steps of the time line
         self._cut = False
 
     def see(self, frame: Any, second: float) -> None:  # noqa: ANN401 - a frame of PyAV
         """Take a picture or pass it over."""
-        if second < self._looked_at:  # times that go back begin anew
-            self._taken_at = -math.inf
-        elif second - self._looked_at < self._step / 2 - 1e-3:
+        if second < self._last:  # times that go back begin anew
+            self._looked_at = self._taken_at = -1
+        self._last = second
+        half, whole = (int((second + 1e-3) / step) for step in (self._step / 2, self._step))
+        if half == self._looked_at:
             return
         thumb = _pixels(frame, *_THUMB, "gray").astype("i2")
         change = 0.0 if self._thumb is None else float(abs(thumb - self._thumb).mean())
-        self._thumb, self._looked_at = thumb, second
+        self._thumb, self._looked_at = thumb, half
         self._cut |= change >= _CUT
-        if self._cut or change >= _MOTION or second - self._taken_at >= self._step - 1e-3:
+        if self._cut or change >= _MOTION or whole != self._taken_at:
             wide, high = round(frame.width * self.stretch), frame.height
             scale = min(1.0, self._longest / max(wide, high))
             pixels = _pixels(frame, max(1, round(wide * scale)), max(1, round(high * scale)), "rgb24")
             blank = bool(thumb.std() < _FLAT)
             self._give(Taken(second, 1 / scale, _turned(pixels, frame), self._cut, blank))
-            self._taken_at, self._cut = second, False
+            self._taken_at, self._cut = whole, False
 
 
 def _take(container: Any, sampler: _Sampler, findings: FilmFindings, most_seconds: float) -> None:  # noqa: ANN401
@@ -188,7 +191,7 @@ def _take(container: Any, sampler: _Sampler, findings: FilmFindings, most_second
         stream.codec_context.skip_frame = "NONREF"
     aspect = float(stream.sample_aspect_ratio or 1)
     sampler.stretch = aspect if 0.2 < aspect < 5 else 1.0
-    stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else None
+    stated = _stated_seconds(container, stream)
     for frame in _frames(container, stream, findings):
         second = _second(frame, stream, findings)
         if second > most_seconds:
@@ -207,9 +210,18 @@ def _take(container: Any, sampler: _Sampler, findings: FilmFindings, most_second
             findings.bad_packets += 1
     if not findings.pictures:
         raise UndecodableError("undecodable", _NOTHING)
-    trusted = stated is not None and _STATED & set(findings.container.split(","))
-    if trusted and stated is not None and findings.seconds < stated * (1 - _LOST_SHARE) - _LOST_SECONDS:
+    if findings.seconds < stated * (1 - _LOST_SHARE) - _LOST_SECONDS:
         raise UndecodableError("truncated", f"It ends after {findings.seconds:.1f} of {stated:.1f} seconds.")
+
+
+def _stated_seconds(container: Any, stream: Any) -> float:  # noqa: ANN401
+    """The length that the file says its pictures have, 0 if that is not to be relied on."""
+    if not _STATED & set(container.format.name.split(",")):
+        return 0.0
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    # Of the whole file; where there is sound too, that may go on for longer.
+    return 0.0 if container.streams.audio else (container.duration or 0) / 1e6
 
 
 def _frames(container: Any, stream: Any, findings: FilmFindings) -> Iterator[Any]:  # noqa: ANN401

@@ -97,12 +97,12 @@ class Fusion:
         for table in tables:
             for (source,), part in table.group_by("source", maintain_order=True):
                 if held and held[0]["source"][0] != source:
-                    yield self.fuse(pl.concat(held))
+                    yield self._fuse(pl.concat(held))
                     held = []
                 if source in sources:
                     held.append(_needed(part))
         if held:
-            yield self.fuse(pl.concat(held))
+            yield self._fuse(pl.concat(held))
 
     def fuse(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Fused rows of one film, by person and time; who is who is then in ``people``.
@@ -110,6 +110,9 @@ class Fusion:
         Args:
             rows: Its estimates of the modalities ``face``, ``voice`` and ``text``, faces with the column ``face``.
         """
+        return self._fuse(_needed(rows))
+
+    def _fuse(self, rows: pl.DataFrame) -> pl.DataFrame:
         source = rows["source"][0]
         scored = rows.filter(pl.col("status") == SCORED).sort("start", maintain_order=True)
         parts = {name: scored.filter(pl.col("modality") == name) for name in MODALITIES}
