@@ -99,6 +99,13 @@ def test_the_curve_does_not_lag():
     assert joy[9] < 0.5 < joy[10]
 
 
+def test_events_depart_from_what_is_usual():
+    moments = [face(float(t), 0.9 if 4 <= t < 6 else 0.2) for t in np.arange(0, 20, 0.25)]
+    departure = fuse(*moments)["fusion"].struct.field("departure").to_numpy()
+    assert departure[9:11] == pytest.approx(0.7, abs=0.03)
+    assert departure[:6].max() < 0.02
+
+
 def test_presences_are_pooled_by_their_odds():
     several = SimpleNamespace(labels=LABELS, taxonomy="custom", exclusive=False)
     table = rows(*speaking(0, 4, 0.8), voice(0, 4, 0.8))

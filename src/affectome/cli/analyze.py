@@ -72,6 +72,7 @@ def analyze(
         affectome analyze posts.csv --out results
         affectome analyze survey.csv --out results --text-column answer --group-column region --format csv
         affectome analyze chats/ --out results --labels calm,tense,hostile --workers 4
+        affectome analyze posts.parquet --out results --fast
         affectome analyze interview.mp4 calls/ --out results
         affectome analyze photos/ --out results
         affectome analyze talk.wav --out results --transcribe small --speakers
@@ -142,7 +143,7 @@ def analyze(
     if json:
         sys.stdout.write(record)
     else:
-        _print(result, out, report, parse_json(record)["problems"])
+        _print(result, out, report, parse_json(record))
     return 0
 
 
@@ -181,7 +182,8 @@ def _status(now: RunProgress) -> str:
     return ", ".join(parts)
 
 
-def _print(result: RunResult, out: Path, report: bool, problems: list[dict[str, str]]) -> None:
+def _print(result: RunResult, out: Path, report: bool, record: dict[str, Any]) -> None:
+    problems, fast = record["problems"], record.get("fast")
     rows = _head(result.estimates)
     if rows:
         print_table(rows, right=["p", "valence", "arousal"])
@@ -190,6 +192,9 @@ def _print(result: RunResult, out: Path, report: bool, problems: list[dict[str, 
     counts = f"{rows_read}: {result.scored:,} scored, {result.abstained:,} abstained, {result.failed:,} failed"
     codes = ", ".join(f"{code} {count:,}" for code, count in result.by_code.items())
     printed.print(f"\n{counts}{f' ({codes})' if codes else ''}", markup=False)
+    if fast:
+        read = f"fast: {fast['escalated']:,} of {fast['texts']:,} texts were uncertain and read by the full model"
+        printed.print(read, markup=False)
     for problem in problems[:_PREVIEW]:
         printed.print(f"not read: {problem['path']}: {problem['message']}", markup=False, soft_wrap=True)
     if len(problems) > _PREVIEW:
@@ -202,9 +207,11 @@ def _print(result: RunResult, out: Path, report: bool, problems: list[dict[str, 
 
 
 def _head(estimates: Path) -> list[dict[str, Any]]:
-    """The first rows, short enough for a terminal."""
+    """The first rows, of films some of the fused ones over their length, short enough for a terminal."""
     shown = [pl.col(name).cast(dtype) for name, dtype in _SHOWN.items()]
-    frame = _SCANS[estimates.suffix](estimates).select(shown).head(_PREVIEW).collect()
+    rows = _SCANS[estimates.suffix](estimates).select(shown)
+    frame = rows.filter(pl.col("modality") == "fused").collect()
+    frame = frame.gather_every(-(-len(frame) // _PREVIEW)) if len(frame) else rows.head(_PREVIEW).collect()
     width = max(console().width - _BESIDE_TEXT, 20)
     return [
         {

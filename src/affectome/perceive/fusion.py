@@ -25,7 +25,7 @@ _NEAREST = 0.75  # seconds to the nearest moment above which a face is not in si
 _LEAST_HEARD = 0.1  # seconds of speech in a cell with which somebody speaks in it
 _FLOOR = 1e-6  # of a probability before its logarithm is taken
 _DIMENSIONS = ("valence", "arousal", "dominance")
-_TOGETHER = ("face", "voice", "text", "link")
+_TOGETHER = ("face", "voice", "text", "link", "departure")
 _CONFLICT = (*(f"{a}_{b}_{name}" for a, b in PAIRS for name in _DIMENSIONS[:2]), "discord")
 
 
@@ -63,7 +63,9 @@ class Fusion:
     Moments of a face count by their distance in time, to both sides alike: the curve lags nothing behind, and what
     comes up to a second later is in it.
 
-    ``fusion`` holds the weight of each modality and the probability of the link between face and voice, ``conflict``
+    ``fusion`` holds the weight of each modality, the probability of the link between face and voice, and ``departure``
+    in [0, 1]: how far the labels are from what is usual for this person in this film (total variation distance from the
+    median), which is where events are to be looked for, as a face at rest may look sad to any reader. ``conflict`` holds
     the difference of valence and arousal for each pair of modalities, the first minus the second, and ``discord`` in
     [0, 1]: the mean Hellinger distance between their Gaussians over valence and arousal.
 
@@ -188,15 +190,16 @@ class Fusion:
         precision = np.stack([np.nan_to_num(shown[m].spreads ** -2.0) for m in MODALITIES]) * weights[:, :, None]
         means = np.stack([np.nan_to_num(shown[m].means) for m in MODALITIES])
         total = precision.sum(axis=0)
+        shares = _softmax(pooled) if self.exclusive else 1 / (1 + np.exp(-pooled))
         columns = read_columns(
             self.labels,
-            (_softmax(pooled) if self.exclusive else 1 / (1 + np.exp(-pooled))).astype(np.float32),
+            shares.astype(np.float32),
             ((precision * means).sum(axis=0) / total).astype(np.float32),
             np.sqrt(1 / total).astype(np.float32),
             (1.0, 1.0, 1.0),
         )
         columns["fusion"] = pl.DataFrame(
-            np.column_stack([weights.T, links]).astype(np.float32), schema=list(_TOGETHER)
+            np.column_stack([weights.T, links, _departure(shares)]).astype(np.float32), schema=list(_TOGETHER)
         ).to_struct("fusion")
         columns["conflict"] = _conflict(shown)
         about = {"modality": "fused", "model": self.model, "taxonomy": self.taxonomy}
@@ -269,6 +272,13 @@ def _nothing(cells: int, labels: int) -> _Shown:
 def _softmax(logs: Array) -> Array:
     shifted = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def _departure(shares: Array) -> Array:
+    """Total variation distance (c,) of probabilities (c, labels) from their median, as shares of 1."""
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    usual = np.median(shares, axis=0)
+    return np.asarray(np.abs(shares - usual / usual.sum()).sum(axis=1) / 2)
 
 
 def _conflict(shown: Mapping[str, _Shown]) -> pl.Series:

@@ -140,7 +140,7 @@ class Faces:
 
 
 class FaceTable:
-    """The rows of modality ``face``, with what is needed to describe single ones.
+    """The rows of modality ``face`` that are of pictures, not of films, with what is needed to describe single ones.
 
     Args:
         table: The estimates.
@@ -148,7 +148,7 @@ class FaceTable:
 
     def __init__(self, table: EstimatesTable) -> None:
         self.names = set(table.rows.collect_schema())
-        self.rows = table.rows.filter(pl.col("modality") == "face")
+        self.rows = table.rows.filter(pl.col("modality") == "face", ~pl.col("source").is_in(list(table.fused)))
         self.scored = table.scored.filter(pl.col("modality") == "face")
         self.units = tuple(sorted(name.removeprefix("au.") for name in self.names if name.startswith("au.")))
         columns = [f"au.{unit}" for unit in self.units]

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affectome.perceive.estimates import SCORED
 from affectome.pipeline.storage import write_bytes
 from affectome.report.canvas import WIDE, Figure, draw
 from affectome.report.charts import emotion_bars, histogram
@@ -20,6 +21,8 @@ from affectome.report.contact_sheet import Pictures, lay_out
 from affectome.report.examples import pick_examples
 from affectome.report.face_charts import expression_map, face_angles, full_strength, unit_heat_map
 from affectome.report.faces import TURNED, Faces, FaceTable, look_at
+from affectome.report.film_charts import film_lanes, unit_lanes
+from affectome.report.films import Film, watch
 from affectome.report.group_charts import group_affect, group_emotions
 from affectome.report.look_charts import look_figures
 from affectome.report.looks import measure_looks
@@ -63,7 +66,10 @@ class RunInfo:
         taxonomy: Taxonomy id.
         exclusive: Whether its labels exclude each other.
         thresholds: Probability from which a label counts as present, where it is not .5.
+        people: Who is who in each film: lists of ``name``, ``faces``, ``speakers`` and ``link``.
         grouped_by: What makes the groups if no column does: ``folder`` or nothing.
+        fast: Of the fast reader of texts its ``model``, the ``texts`` that were read, and how many of them it has
+            ``escalated`` to the full model.
         command: What to type to get the same page.
         affectome: Version of Affectome.
     """
@@ -77,7 +83,9 @@ class RunInfo:
     taxonomy: str = ""
     exclusive: bool = False
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    people: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     grouped_by: str = ""
+    fast: Mapping[str, Any] | None = None
     command: str = ""
     affectome: str = ""
 
@@ -164,6 +172,7 @@ def _contents(
         "overview": None,
         "voices": None,
         "faces": None,
+        "films": (),
         "sheet": None,
         "looks": (looks := measure_looks(table)),
         "look_figures": look_figures(looks) if looks else {},
@@ -171,6 +180,9 @@ def _contents(
     if table.scored.head(1).collect().is_empty():
         return contents
     overview = measure(table, exclusive=info.exclusive, thresholds=info.thresholds)
+    if table.fused:  # of films the fused rows count
+        left = sum(outcome.rows for outcome in outcomes if outcome.modality != "image" and outcome.status != SCORED)
+        contents["felt"] = overview.rows + left
     emotions = [emotion for emotion in overview.emotions if not is_neutral(emotion.label)]
     timeline = follow(table, overview, emotions[:_FOLLOWED])
     comparison = compare(table, overview)
@@ -180,6 +192,7 @@ def _contents(
     voices = listen(table, sounds)
     seen = FaceTable(table)
     faces = look_at(seen)
+    films = watch(table, info.people) if table.fused else ()
     frequent = sorted((e for e in overview.emotions if e.top), key=lambda e: -e.top)[:_ILLUSTRATED]
     return contents | {
         "overview": overview,
@@ -192,6 +205,8 @@ def _contents(
         "voices": voices,
         "recordings": _recording_figures(voices, palette) if voices else [],
         "faces": faces,
+        "films": films,
+        "film_figures": [_film_figures(film, palette) for film in films],
         "face_figures": _face_figures(faces, palette) if faces else {},
         "full_strength": full_strength(faces.units) if faces and faces.units else None,
         "sheet": lay_out(seen, pictures) if faces and pictures else None,
@@ -245,6 +260,17 @@ def _face_figures(faces: Faces, palette: Palette) -> dict[str, Figure]:
     if pose := faces.pose:
         figures["pose"] = drawn(lambda canvas: face_angles(pose, canvas))
     return figures
+
+
+def _film_figures(film: Film, palette: Palette) -> list[tuple[Figure, Figure | None]]:
+    """Lanes and action units of each person of a film."""
+    return [
+        (
+            draw(partial(film_lanes, film, person, palette)),
+            draw(partial(unit_lanes, film, person)) if person.units else None,
+        )
+        for person in film.persons
+    ]
 
 
 def _recording_figures(voices: Voices, palette: Palette) -> list[tuple[Figure, Figure]]:

@@ -14,7 +14,7 @@ import polars as pl
 from affectome.errors import InputError, UsageError
 from affectome.perceive.estimates import SCORED, estimates_schema
 
-_MEASURED = ("emotion", "intensity", "prosody", "au", "face", "look")
+_MEASURED = ("emotion", "intensity", "prosody", "au", "face", "look", "fusion", "conflict")
 _STRUCTS = (*_MEASURED, "tone", "meta")
 _WORDS = ("id", "source", "speaker", "text", "status", "error", "top")
 _NUMBERS = ("confidence", "entropy", "valence", "valence_sd", "arousal", "arousal_sd", "dominance", "dominance_sd")
@@ -27,15 +27,23 @@ class EstimatesTable:
     Args:
         rows: All rows, lazily, with their position in the file as ``row``.
         labels: Labels of the taxonomy, in its order.
+        fused: Sources of which there are fused rows.
     """
 
     rows: pl.LazyFrame
     labels: tuple[str, ...]
+    fused: tuple[str, ...] = ()
 
     @property
     def scored(self) -> pl.LazyFrame:
-        """The rows in which a feeling was read; of pictures as such only the look is measured."""
-        return self.rows.filter(pl.col("status") == SCORED, pl.col("top").is_not_null())
+        """The rows in which a feeling was read, of films the fused ones alone, so that nothing counts twice.
+
+        Of pictures as such only the look is measured.
+        """
+        read = self.rows.filter(pl.col("status") == SCORED, pl.col("top").is_not_null())
+        if not self.fused:
+            return read
+        return read.filter((pl.col("modality") == "fused") | ~pl.col("source").is_in(list(self.fused)))
 
 
 def probability(label: str) -> pl.Expr:
@@ -88,7 +96,8 @@ def open_estimates(path: Path) -> Iterator[EstimatesTable]:
                 next_step="Run the analysis again to write it anew.",
             ) from error
         labels = tuple(name.removeprefix("emotion.") for name in names if name.startswith("emotion."))
-        yield EstimatesTable(flat.with_row_index("row"), labels)
+        fused = flat.filter(pl.col("modality") == "fused").select(pl.col("source").unique()).collect()
+        yield EstimatesTable(flat.with_row_index("row"), labels, tuple(fused["source"].sort()))
 
 
 def _flatten(table: pl.LazyFrame, path: Path) -> pl.LazyFrame:

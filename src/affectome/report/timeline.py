@@ -171,7 +171,7 @@ def trace_dialogue(table: EstimatesTable) -> Dialogue | None:
     """
     speakers = pl.col("speaker").drop_nulls().n_unique().alias("speakers")
     sources = (
-        table.scored.filter(pl.col("speaker").is_not_null())
+        table.scored.filter(pl.col("speaker").is_not_null(), pl.col("modality").ne_missing("fused"))
         .group_by("source")
         .agg(pl.len().alias("rows"), speakers)
         .filter(

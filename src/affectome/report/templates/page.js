@@ -67,3 +67,32 @@ for (const clip of document.querySelectorAll("audio[data-clip]")) {
   clip.before(button);
   say();
 }
+
+// A film is opened from the reader's own disk and stays there; its moments become buttons that jump to them.
+for (const box of document.querySelectorAll("[data-player]")) {
+  const film = box.querySelector("video");
+  const picker = box.querySelector("input");
+  const scope = [];
+  for (let next = box.nextElementSibling; next && next.tagName !== "H3"; next = next.nextElementSibling) scope.push(next);
+  box.hidden = false;
+  picker.addEventListener("change", () => {
+    if (!picker.files.length) return;
+    if (film.src) URL.revokeObjectURL(film.src);
+    film.src = URL.createObjectURL(picker.files[0]);
+    film.hidden = false;
+    for (const moment of scope.flatMap((part) => [...part.querySelectorAll("[data-second]")])) {
+      if (moment.querySelector("button")) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "jump";
+      button.textContent = moment.textContent;
+      button.setAttribute("aria-label", `Play from ${moment.textContent}`);
+      button.addEventListener("click", () => {
+        film.currentTime = Math.max(0, Number(moment.dataset.second) - 0.5);
+        film.play().catch(() => {});
+        film.scrollIntoView({ block: "nearest" });
+      });
+      moment.replaceChildren(button);
+    }
+  });
+}
