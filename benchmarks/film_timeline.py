@@ -56,7 +56,7 @@ def read(scene: Scene, folder: Path) -> Read:
     faces = rows.filter(pl.col("modality") == "face").unnest("face")
     place = dict(faces.group_by("speaker").agg(pl.col("x").mean()).iter_rows())
     side = {each["name"]: int(place[each["faces"][0]] > WIDE / 2) for each in people if each["faces"]}
-    fused = rows.filter(pl.col("modality") == "fused").drop("face").unnest("fusion")
+    fused = rows.filter(pl.col("modality") == "fused").drop("face", "text").unnest("fusion")
     tracks = [
         fused.filter(pl.col("speaker").is_in([name for name, own in side.items() if own == person])).sort("start")
         for person in (0, 1)
