@@ -20,6 +20,7 @@ from affectome.learn.face_rendering_pictures import Pose, Sitter, Studio
 from affectome.learn.voice_corpora import load_clips, load_voice_corpus
 
 RATE, PICTURES = 16_000, 12
+WINDOW = RATE // 12  # samples whose loudness opens the mouth
 WIDE, HIGH, SIDE = 1280, 720, 300
 LEVELS = 5
 LOUDNESS = 10.0  # openings of the mouth for a loudness of 1: clear vowels open it wide
@@ -115,7 +116,9 @@ class Theatre:
             if (feeling := SPOKEN.get(labels[label])) is not None:
                 self._voices.setdefault(str(speaker), {}).setdefault(feeling, []).append(file)
 
-    def play(self, path: Path, seed: int, *, turns: int = 6, alike: bool = True) -> Scene:
+    def play(
+        self, path: Path, seed: int, *, turns: int = 6, alike: bool = True, rate: int = PICTURES, codec: str = "mpeg4"
+    ) -> Scene:
         """Make a film: two people take turns, show what they say, and smile or are startled now and then.
 
         Args:
@@ -123,6 +126,8 @@ class Theatre:
             seed: What chance is drawn from.
             turns: Sentences that are said.
             alike: Whether faces show what voices do while they speak; otherwise each shows something else.
+            rate: Pictures a second.
+            codec: Codec of the pictures.
         """
         rng = np.random.default_rng(seed)
         actors = [Actor(self._studio, int(rng.integers(2**31))) for _ in range(2)]
@@ -149,7 +154,7 @@ class Theatre:
             now = turn.end + len(pause) / RATE
         samples = np.concatenate(sound)
         samples = samples + rng.normal(0, 1e-3, len(samples)).astype(np.float32)
-        self._write(path, actors, events, said, samples, rng)
+        self._write(path, actors, events, said, samples, rate, codec)
         return Scene(path, tuple(sorted(events, key=lambda event: event.start)), tuple(said), len(samples) / RATE)
 
     def _write(
@@ -159,15 +164,16 @@ class Theatre:
         events: Sequence[Event],
         turns: Sequence[Turn],
         sound: NDArray[np.float32],
-        rng: np.random.Generator,
+        rate: int,
+        codec: str,
     ) -> None:
         back = Image.effect_noise((WIDE, HIGH), 12).convert("RGB")
         with av.open(str(path), "w") as film:
-            pictures = film.add_stream("mpeg4", rate=PICTURES)
+            pictures = film.add_stream(codec, rate=rate)
             pictures.width, pictures.height, pictures.pix_fmt, pictures.bit_rate = WIDE, HIGH, "yuv420p", 4_000_000
             track = film.add_stream("aac", rate=RATE, layout="mono")
-            for number in range(int(len(sound) / RATE * PICTURES)):
-                second = number / PICTURES
+            for number in range(int(len(sound) / RATE * rate)):
+                second = number / rate
                 picture = back.copy()
                 for person, actor in enumerate(actors):
                     sway = 12 * np.sin(second * 0.7 + 2 * person)
@@ -196,6 +202,6 @@ class Theatre:
                 feeling, strength = event.feeling, rise
         mouth = 0.0
         if any(turn.person == person and turn.start <= second < turn.end for turn in turns):
-            heard = sound[int(second * RATE) : int((second + 1 / PICTURES) * RATE)]
+            heard = sound[int(second * RATE) : int(second * RATE) + WINDOW]
             mouth = min(1.0, LOUDNESS * float(np.sqrt(np.mean(heard**2))) if len(heard) else 0.0)
         return actor.picture(feeling, min(strength, 1.0), mouth)

@@ -108,9 +108,7 @@ def test_the_page_tells_films_and_runs_nothing(made, tmp_path, suffix, monkeypat
         table.write_ndjson(path)
     else:
         flat = [
-            pl.col(name).struct.unnest().name.prefix(f"{name}.")
-            if isinstance(kind, pl.Struct)
-            else pl.col(name)
+            pl.col(name).struct.unnest().name.prefix(f"{name}.") if isinstance(kind, pl.Struct) else pl.col(name)
             for name, kind in table.schema.items()
         ]
         table.select(flat).write_csv(path)
@@ -121,7 +119,7 @@ def test_the_page_tells_films_and_runs_nothing(made, tmp_path, suffix, monkeypat
     assert "<script>alert" not in html
     assert "<b>kind" not in html
     assert html.count("data-second=") >= 2
-    assert "Of 80 rows, 80 (100.0%) could be scored" in html.replace("\n", " ")
+    assert "Of 160 rows, 160 (100.0%) could be scored" in html.replace("\n", " ")
 
 
 def test_charts_are_drawn(film):
@@ -141,5 +139,5 @@ def test_a_table_without_people_still_shows_films(made, tmp_path):
     table.write_parquet(tmp_path / "estimates.parquet")
     with open_estimates(tmp_path / "estimates.parquet") as opened:
         (film,) = watch(opened, {})
-        assert opened.scored.collect().height == 80
+        assert opened.scored.collect().height == 160
     assert [person.faces for person in film.persons] == [(), ()]

@@ -16,11 +16,11 @@ from affectome.perceive.people import People, tell_people
 
 Array = NDArray[np.float64]
 
-CELL = 0.5
+CELL = 0.25
 """Seconds of a row."""
 MODALITIES = ("face", "voice", "text")
 PAIRS = tuple(combinations(MODALITIES, 2))
-_SMOOTH = 0.35  # seconds, standard deviation of the weights of moments around the middle of a cell
+_SMOOTH = 0.2  # seconds, standard deviation of the weights of moments around the middle of a cell
 _NEAREST = 0.75  # seconds to the nearest moment above which a face is not in sight
 _LEAST_HEARD = 0.1  # seconds of speech in a cell with which somebody speaks in it
 _FLOOR = 1e-6  # of a probability before its logarithm is taken
@@ -56,18 +56,18 @@ class _Shown(NamedTuple):
 class Fusion:
     """Fuses the rows of films.
 
-    A row is half a second of a person. The probabilities of the modalities that are there are pooled as their weighted
-    geometric mean (log-linear pooling, Genest and Zidek 1986), valence, arousal and dominance as that of their
+    A row is a quarter of a second of a person. The probabilities of the modalities that are there are pooled as their
+    weighted geometric mean (log-linear pooling, Genest and Zidek 1986), valence, arousal and dominance as that of their
     Gaussians, so that the surer one counts for more; weights add up to 1 over what is there, so that two modalities are
     never surer together than the surer one alone. Voice and words count by the probability of their link to the face.
     Moments of a face count by their distance in time, to both sides alike: the curve lags nothing behind, and what
-    comes up to a second later is in it.
+    comes up to half a second later is in it.
 
     ``fusion`` holds the weight of each modality, the probability of the link between face and voice, and ``departure``
-    in [0, 1]: how far the labels are from what is usual for this person in this film (total variation distance from the
-    median), which is where events are to be looked for, as a face at rest may look sad to any reader. ``conflict`` holds
-    the difference of valence and arousal for each pair of modalities, the first minus the second, and ``discord`` in
-    [0, 1]: the mean Hellinger distance between their Gaussians over valence and arousal.
+    in [0, 1]: how much more probable the labels other than neutral are than usual for this person in this film (sum of
+    what they gain on their medians), which is where events are to be looked for, as a face at rest may look sad to any
+    reader. ``conflict`` holds the difference of valence and arousal for each pair of modalities, the first minus the
+    second, and ``discord`` in [0, 1]: the mean Hellinger distance between their Gaussians over valence and arousal.
 
     Args:
         reader: Whose labels it has.
@@ -176,7 +176,7 @@ class Fusion:
     ) -> pl.DataFrame:
         segments = pl.DataFrame(
             {
-                "id": [f"{source}@{start:.1f}#{name}" for start in cells],
+                "id": [f"{source}@{start:.2f}#{name}" for start in cells],
                 "source": [source] * len(cells),
                 "start": cells,
                 "end": cells + CELL,
@@ -199,7 +199,8 @@ class Fusion:
             (1.0, 1.0, 1.0),
         )
         columns["fusion"] = pl.DataFrame(
-            np.column_stack([weights.T, links, _departure(shares)]).astype(np.float32), schema=list(_TOGETHER)
+            np.column_stack([weights.T, links, _departure(shares, self.labels)]).astype(np.float32),
+            schema=list(_TOGETHER),
         ).to_struct("fusion")
         columns["conflict"] = _conflict(shown)
         about = {"modality": "fused", "model": self.model, "taxonomy": self.taxonomy}
@@ -274,11 +275,11 @@ def _softmax(logs: Array) -> Array:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def _departure(shares: Array) -> Array:
-    """Total variation distance (c,) of probabilities (c, labels) from their median, as shares of 1."""
+def _departure(shares: Array, labels: Sequence[str]) -> Array:
+    """What labels other than neutral gain (c,) in probabilities (c, labels), as shares of 1, on their medians."""
     shares = shares / shares.sum(axis=1, keepdims=True)
-    usual = np.median(shares, axis=0)
-    return np.asarray(np.abs(shares - usual / usual.sum()).sum(axis=1) / 2)
+    felt = [k for k, label in enumerate(labels) if label.lower() != "neutral"]
+    return np.asarray(np.maximum(shares - np.median(shares, axis=0), 0)[:, felt].sum(axis=1))
 
 
 def _conflict(shown: Mapping[str, _Shown]) -> pl.Series:

@@ -1,8 +1,9 @@
 """Whose voice it is: the stretches of speech of a film and the faces in it, put together as people.
 
 Who speaks moves the mouth. Between two pictures a quarter of a second apart, the opening of a mouth changes by about
-0.15 while its owner speaks and 0.03 otherwise. Both are taken as means of exponential distributions, so every pair of
-pictures is evidence for or against a face being the one that is heard, and nobody in sight is a possibility too.
+0.15 while its owner speaks and 0.03 otherwise, which differs by face and is measured while nobody is heard. Both are
+taken as means of exponential distributions, so every pair of pictures is evidence for or against a face being the one
+that is heard, and nobody in sight is a possibility too.
 Nothing here knows whose face or voice it is beyond the film.
 """
 
@@ -17,9 +18,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_SPEAKING, _SILENT = 0.15, 0.03  # expected change of a mouth's opening between two pictures
+_SILENT, _TIMES = 0.03, 5.0  # usual change of a silent mouth's opening between two pictures; of a speaking one
+_STILLEST, _LIVELIEST = 0.01, 0.04  # what a silent mouth may change by in the films of somebody
+_ENOUGH = 8  # pairs of pictures, while nobody is heard, that tell how much a mouth changes by when silent
 _LEAST, _MOST = -1.5, 2.5  # what one pair of pictures can say: a mouth may be closed for a moment, or yawn
 _PAIRS = 0.5  # of what independent pairs would say
+_UNSEEN = -3.0  # log-odds, before any mouth is looked at, of nobody in sight being heard against one who is
 _GAP = 0.6  # seconds between two pictures of a track above which nothing is known of what is between
 _TOGETHER = 1.0  # seconds for which two tracks are seen at once and so belong to two people
 
@@ -128,7 +132,8 @@ def _evidence(faces: pl.DataFrame, tracks: Sequence[str], stretches: pl.DataFram
         change = np.abs(np.diff(mouth))
         known = (np.diff(times) <= _GAP) & np.isfinite(change)
         middles, change = middles[known], change[known]
-        ratio = np.log(_SILENT / _SPEAKING) + change * (1 / _SILENT - 1 / _SPEAKING)
+        silent = _silent_change(middles, change, starts, ends)
+        ratio = change / silent * (1 - 1 / _TIMES) - np.log(_TIMES)
         total = np.concatenate([[0.0], np.cumsum(_PAIRS * np.clip(ratio, _LEAST, _MOST))])
         first, last = np.searchsorted(middles, starts), np.searchsorted(middles, ends)
         seen = last > first
@@ -136,9 +141,17 @@ def _evidence(faces: pl.DataFrame, tracks: Sequence[str], stretches: pl.DataFram
     return found
 
 
+def _silent_change(middles: Array, change: Array, starts: Array, ends: Array) -> float:
+    """Mean change of a mouth while nobody is heard, by the median, which moments of laughter do not move."""
+    quiet = np.searchsorted(np.sort(starts), middles, side="right") <= np.searchsorted(np.sort(ends), middles)
+    if quiet.sum() < _ENOUGH:
+        return _SILENT
+    return float(np.clip(np.median(change[quiet]) / np.log(2), _STILLEST, _LIVELIEST))
+
+
 def _shares(evidence: Array) -> Array:
     """Probability of each track being the one that is heard, and at last of nobody in sight."""
-    logs = np.append(np.where(np.isnan(evidence), -np.inf, evidence), 0.0)
+    logs = np.append(np.where(np.isnan(evidence), -np.inf, evidence), _UNSEEN)
     shares = np.exp(logs - logs.max())
     return np.asarray(shares / shares.sum())
 
@@ -153,7 +166,7 @@ def _claims(
         if len(each):
             shares = _shares(each)
             best = int(shares.argmax())
-            if best < len(named) and each[best] > 0:
+            if best < len(named):
                 claims.append((float(shares[best]), track, named[best]))
     return claims
 

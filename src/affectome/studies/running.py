@@ -22,6 +22,7 @@ _EXTRA_PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "face": ("PIL", "ai_edge_litert"),
         "study": ("sklearn", "scipy", "vaderSentiment", "textblob"),
         "train": ("torch", "transformers"),
+        "voice": ("av", "soundfile", "soxr"),
     }
 )
 _WEIGHTS = "model.safetensors"
