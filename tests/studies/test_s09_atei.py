@@ -48,7 +48,7 @@ def test_only_both_together_tell_a_mismatch(parts):
     for sides in (("text",), ("voice",)):
         assert abs(auc(truth=test.differs, probability=study._learnt_scores(train, test, sides=sides)).value - 0.5) < 0.1
     assert auc(truth=test.differs, probability=study._learnt_scores(train, test)).value > 0.95
-    assert auc(truth=test.differs, probability=study.distance(train, test)).value > 0.9
+    assert auc(truth=test.differs, probability=study.distance(train, test)).value > 0.8
 
 
 def test_the_distance_does_not_mind_a_biased_reader(parts):
