@@ -127,11 +127,12 @@ def by_chance(scene: Scene, seed: int) -> list[list[tuple[float, float]]]:
     return found
 
 
-def interval(values: Sequence[float]) -> list[float]:
-    """95 % interval of the mean by the bootstrap over films."""
+def row(what: str, predictor: str, metric: str, value: float, single: Sequence[float]) -> dict[str, Any]:
+    """A row of the result, with a 95 % interval by the bootstrap over films."""
     rng = np.random.default_rng(0)
-    means = rng.choice(np.asarray(values), (2000, len(values))).mean(axis=1)
-    return [round(float(each), 3) for each in np.quantile(means, [0.025, 0.975])]
+    means = rng.choice(np.asarray(single), (2000, len(single))).mean(axis=1)
+    low, high = (round(float(each), 3) for each in np.quantile(means, [0.025, 0.975]))
+    return {"set": what, "predictor": predictor, "metric": metric, "value": round(value, 3), "low": low, "high": high}
 
 
 def main() -> None:
@@ -151,8 +152,7 @@ def main() -> None:
         "seconds": round(sum(scene.seconds for scene in test)),
         "planted_events": sum(len(planted(scene, person)) for scene in test for person in (0, 1)),
         "thresholds": {"on": on, "off": off, "dev_f1": round(f1(dev, [events(e, on, off) for e in dev_read])[0], 3)},
-        "events_f1": {},
-        "link_accuracy": {},
+        "results": [],
     }
     for name, each in {
         "by chance": [by_chance(scene, k) for k, scene in enumerate(test)],
@@ -160,7 +160,7 @@ def main() -> None:
         "affectome": [events(e, on, off) for e in test_read],
     }.items():
         value, single = f1(test, each)
-        found["events_f1"][name] = {"value": round(value, 3), "interval": interval(single)}
+        found["results"].append(row("planted events", name, "F1", value, single))
     rng = np.random.default_rng(0)
     turns = [(turn.person, k, n) for k, scene in enumerate(test) for n, turn in enumerate(scene.turns)]
     for name, said in {
@@ -171,8 +171,7 @@ def main() -> None:
     }.items():
         right = [float(s == person) for s, (person, _, _) in zip(said, turns, strict=True)]
         films = [float(np.mean([r for r, (_, k, _) in zip(right, turns, strict=True) if k == film])) for film in TEST]
-        found["link_accuracy"][name] = {"value": round(float(np.mean(right)), 3), "interval": interval(films)}
-        found["link_accuracy"][name]["nobody"] = sum(s is None for s in said)
+        found["results"].append(row("stretches of speech", name, "right face", float(np.mean(right)), films))
     print(json.dumps(found, indent=1))
     (RESULTS / "film_timeline.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

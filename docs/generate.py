@@ -242,12 +242,33 @@ def figures_page() -> str:
             "",
             f"Command: `python benchmarks/{name}.py`",
             "",
-            "```json",
-            json.dumps(results[name], indent=1),
-            "```",
-            "",
+            *_shown(results[name]),
         ]
     return NOTE + "\n".join(parts).rstrip() + "\n"
+
+
+def _shown(found: dict[str, Any]) -> Iterator[str]:
+    """A result of any layout: lists of records as tables, the rest as JSON."""
+    plain = {name: value for name, value in found.items() if not _are_records(value)}
+    if plain:
+        yield from ("```json", json.dumps(plain, indent=1), "```", "")
+    for name, records in found.items():
+        if _are_records(records):
+            columns = list(dict.fromkeys(column for record in records for column in record))
+            cells = [tuple(_cell(record.get(column)) for column in columns) for record in records]
+            yield from (f"{name[0].upper()}{name[1:]}:", "", _table(tuple(columns), cells))
+
+
+def _are_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict) and {"value", "low", "high"} <= set(value):
+        return f"{_cell(value['value'])} [{_cell(value['low'])}, {_cell(value['high'])}]"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else str(value)
 
 
 def _measured(aim: dict[str, Any], results: dict[str, Any]) -> float | None:
