@@ -35,8 +35,9 @@ from arguments import RESULTS, parser
 from made_films import WIDE, Scene, Theatre
 
 NEAR = 0.5
-TEST, DEV = range(12), range(100, 106)
-ONS, OFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4), (0.05, 0.1, 0.15, 0.2, 0.3)
+TEST, DEV = range(12), range(100, 120)
+ONS, OFFS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35), (0.05, 0.1, 0.15, 0.2, 0.25)
+EDGES, GAPS = (0.0, 0.25, 0.4, 0.5, 0.6), (0.0, 0.25, 0.5)
 
 
 class Read(NamedTuple):
@@ -107,10 +108,17 @@ def f1(scenes: Sequence[Scene], found: Sequence[Sequence[Sequence[tuple[float, f
     return 2 * hits / max(true_count + found_count, 1), [2 * h / max(t + f, 1) for h, t, f in counts]
 
 
-def events(read_: Read, on: float, off: float, *, swapped: bool = False) -> list[list[tuple[float, float]]]:
+def events(
+    read_: Read, on: float, off: float, edge: float, gap: float, *, swapped: bool = False
+) -> list[list[tuple[float, float]]]:
     """Events of both people."""
     found = [
-        [event[:2] for event in find_events(track["start"], track["end"], track["departure"], on=on, off=off, gap=0.5)]
+        [
+            event[:2]
+            for event in find_events(
+                track["start"], track["end"], track["departure"], on=on, off=off, edge=edge, gap=gap
+            )
+        ]
         for track in read_.tracks
     ]
     return found[::-1] if swapped else found
@@ -144,20 +152,21 @@ def main() -> None:
         test = [theatre.play(folder / f"test{seed}.mp4", seed) for seed in TEST]
         dev_read = [read(scene, folder / scene.path.stem) for scene in dev]
         test_read = [read(scene, folder / scene.path.stem) for scene in test]
-    thresholds = [(on, off) for on, off in itertools.product(ONS, OFFS) if off <= on]
-    on, off = max(thresholds, key=lambda pair: f1(dev, [events(each, *pair) for each in dev_read])[0])
+    rules = [rule for rule in itertools.product(ONS, OFFS, EDGES, GAPS) if rule[1] <= rule[0]]
+    best = max(rules, key=lambda rule: f1(dev, [events(each, *rule) for each in dev_read])[0])
     found: dict[str, Any] = {
         "machine": f"{os.cpu_count()} processors, {platform.machine()}",
         "films": len(test),
         "seconds": round(sum(scene.seconds for scene in test)),
         "planted_events": sum(len(planted(scene, person)) for scene in test for person in (0, 1)),
-        "thresholds": {"on": on, "off": off, "dev_f1": round(f1(dev, [events(e, on, off) for e in dev_read])[0], 3)},
+        "rules": dict(zip(("on", "off", "edge", "gap"), best, strict=True)),
+        "f1_on_the_films_they_were_chosen_on": round(f1(dev, [events(e, *best) for e in dev_read])[0], 3),
         "results": [],
     }
     for name, each in {
         "by chance": [by_chance(scene, k) for k, scene in enumerate(test)],
-        "of the other person": [events(e, on, off, swapped=True) for e in test_read],
-        "affectome": [events(e, on, off) for e in test_read],
+        "of the other person": [events(e, *best, swapped=True) for e in test_read],
+        "affectome": [events(e, *best) for e in test_read],
     }.items():
         value, single = f1(test, each)
         found["results"].append(row("planted events", name, "F1", value, single))

@@ -31,6 +31,7 @@ def find_events(
     *,
     on: float,
     off: float,
+    edge: float = 0.0,
     least: float = 0.0,
     gap: float = 0.0,
 ) -> list[Event]:
@@ -45,6 +46,8 @@ def find_events(
         values: Value (n,) of each cell; NaN where it is missing.
         on: Value at which an event begins.
         off: Value below which it ends, at most ``on``.
+        edge: Share of its peak that an event has to reach where it begins and ends; 0.5 gives its width at half height,
+            which does not grow with the peak.
         least: Shortest length in seconds that counts.
         gap: Events that are no further apart, in seconds, are one.
 
@@ -70,7 +73,9 @@ def find_events(
     first: int | None = None
     for k, value in enumerate(np.append(track, np.nan)):
         if first is not None and not value >= off:
-            event = Event(float(begins[first]), float(stops[k - 1]), float(track[first:k].max()))
+            peak = float(track[first:k].max())
+            high = first + np.flatnonzero(track[first:k] >= edge * peak)
+            event = Event(float(begins[high[0]]), float(stops[high[-1]]), peak)
             if found and event.start - found[-1].end <= gap:
                 event = Event(found[-1].start, event.end, max(found[-1].peak, event.peak))
                 found.pop()
