@@ -122,6 +122,20 @@ def test_sound_comes_before_the_faces_of_the_same_film(tmp_path):
     assert source.recording_entries[0].seconds == pytest.approx(2, abs=0.2)
 
 
+def test_faces_know_how_loud_the_speech_is_that_is_heard_with_them(tmp_path):
+    time = np.arange(3 * RATE) / RATE
+    tone = np.where(time < 1.5, 0.5, 0.05) * np.sin(time * 1200)
+    write_film(tmp_path / "a.mp4", still(3), sound=tone)
+    _, tables = read([tmp_path], sound=True)
+    place = pl.concat(tables[1:]).with_columns(pl.col("face").struct.field("loudness"))
+    early = place.filter(pl.col("start").is_between(0.3, 1.2))["loudness"]
+    late = place.filter(pl.col("start").is_between(1.8, 2.7))["loudness"]
+    assert early.to_list() == pytest.approx([10 * np.log10(0.125)] * len(early), abs=1.5)
+    assert (early.mean() - late.mean()) == pytest.approx(20, abs=2)
+    _, unheard = read([tmp_path])
+    assert unheard[0]["face"].struct.field("loudness").is_null().all()
+
+
 def test_a_film_without_sound_has_faces_alone(tmp_path):
     write_film(tmp_path / "mute.mp4", still(1))
     source, tables = read([tmp_path], sound=True)

@@ -18,7 +18,7 @@ def faces(*tracks):
             moves = any(a <= start < b for a, b in speaks)
             mouth = 0.05 + (rng.uniform(0, 0.4) if moves else rng.normal(0, 0.015))
             rows.append({"track": name, "start": start, "end": start + STEP, "mouth": mouth})
-    schema = {"track": pl.String, "start": pl.Float64, "end": pl.Float64, "mouth": pl.Float32}
+    schema = {"track": pl.String, "start": pl.Float64, "end": pl.Float64, "mouth": pl.Float32, "loudness": pl.Float32}
     return pl.DataFrame(rows, schema=schema).sort("start", maintain_order=True)
 
 
@@ -78,3 +78,19 @@ def test_what_is_not_known_is_no_evidence():
     people = tell_people(seen, stretches((1, 5)))
     assert people.of_stretch == ("P2",)
     assert people.links[0] == pytest.approx(1.0)
+
+
+def test_a_mouth_that_follows_the_voice_is_told_from_one_that_laughs():
+    times = np.arange(0, 6, STEP)
+    rng = np.random.default_rng(0)
+    loudness = rng.uniform(-45, -15, len(times))
+    opening = (loudness + 45) / 100
+    mouths = {"F1": rng.permutation(opening), "F2": opening}  # both move alike, one of them with the voice
+    rows = [
+        {"track": name, "start": t, "end": t + STEP, "mouth": m, "loudness": loud}
+        for name, mouth in mouths.items()
+        for t, m, loud in zip(times, mouth, loudness, strict=True)
+    ]
+    seen = faces().vstack(pl.DataFrame(rows, schema=faces().schema)).sort("start", maintain_order=True)
+    assert tell_people(seen, stretches((0, 6))).of_stretch == ("P2",)
+    assert tell_people(seen, stretches((0, 6))).links[0] > 0.7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
 from collections import Counter
@@ -9,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from affectome.errors import InputError
+from affectome.media.decoding import SAMPLE_RATE
 from affectome.media.face_detection import cut_out
 from affectome.media.face_tracks import FaceTracker, Finder, TrackedFace, TrackRules
 from affectome.media.files import FileProblem, FoundFile, content_hash, find_files
@@ -21,6 +25,9 @@ from affectome.media.pictures import pictures_schema
 from affectome.media.recordings import RecordingEntry, RecordingSource
 
 _SHARD_FACES, _SHARD_SECONDS = 96, 60.0
+_SAMPLE_SECONDS = 0.05  # of sound whose loudness is one number
+_MOMENT_SECONDS = 0.1  # of sound that goes with a picture
+_SILENT = 1e-4  # mean level of what is not heard, -80 dB
 _NO_SOUND = "no_audio_stream"
 _NO_PICTURES = "no_video_stream"
 
@@ -48,6 +55,15 @@ class FilmEntry:
     width: int = 0
     height: int = 0
     notes: Counter[str] = field(default_factory=Counter)
+
+
+def films_schema() -> pl.Schema:
+    """Columns of a table of faces in films: those of `pictures_schema`, the struct ``face`` with ``loudness`` as well.
+
+    That is how loud the speech is which is heard with the picture, in decibels of full scale; null where nobody speaks.
+    """
+    schema = pictures_schema(faces=True)
+    return pl.Schema({**schema, "face": pl.Struct({**dict(schema["face"]), "loudness": pl.Float64()})})  # type: ignore[call-overload]
 
 
 class FilmSource:
@@ -94,21 +110,23 @@ class FilmSource:
         """Tables of one film after the other, the same ones on every call: those of its sound, those of its faces.
 
         Tables of sound are those of `RecordingSource`, except that a film without sound has none. Tables of faces have
-        the columns of `pictures_schema`; a row is a face at one moment, which lasts until the next picture that is
+        the columns of `films_schema`; a row is a face at one moment, which lasts until the next picture that is
         looked at. ``speaker`` is its track, ``F1``, ``F2`` and so on by first appearance. A film without a face has one
         row without a picture, one that cannot be decoded, or not to its end, one with an error at its end.
         """
         with FilmDecoder(self._limits) as decoder:
             for entry in self.entries:
                 self._problems = [problem for problem in self._problems if problem.path != entry.path]
+                loudness = Loudness()
                 if self._sound is not None:
                     for table in self._sound.of(entry.path):
                         heard = table.filter(pl.col("error") != _NO_SOUND)
                         if len(heard):
+                            loudness.add(heard)
                             yield heard
-                yield from self._faces(decoder, entry)
+                yield from self._faces(decoder, entry, loudness)
 
-    def _faces(self, decoder: FilmDecoder, entry: FilmEntry) -> Iterator[pl.DataFrame]:
+    def _faces(self, decoder: FilmDecoder, entry: FilmEntry, loudness: Loudness) -> Iterator[pl.DataFrame]:
         entry.notes = Counter()
         rows: list[dict[str, object]] = []
         began = 0.0
@@ -117,7 +135,8 @@ class FilmSource:
             if isinstance(moment, FilmFindings):
                 findings = moment
                 break
-            rows += [_row(entry, moment, until, each) for each in faces]
+            loud = loudness.at(moment.second) if faces else None
+            rows += [_row(entry, moment, until, each, loud) for each in faces]
             if rows and (len(rows) >= _SHARD_FACES or moment.second - began >= _SHARD_SECONDS):
                 yield _table(rows)
                 rows, began = [], moment.second
@@ -153,6 +172,33 @@ class FilmSource:
             entry.notes += Counter(looked_at=1, cuts=int(taken.cut), faces=len(faces))
             tracks |= {face.track for face in faces}
             held = taken, faces
+
+
+class Loudness:
+    """How loud the speech of a film is over time; twenty numbers a second of it are kept."""
+
+    def __init__(self) -> None:
+        self._starts: list[float] = []
+        self._levels: list[NDArray[np.float32]] = []
+
+    def add(self, stretches: pl.DataFrame) -> None:
+        """Take the stretches of a table of `recordings_schema`, in the order of time."""
+        step = int(_SAMPLE_SECONDS * SAMPLE_RATE)
+        for start, audio in stretches.select("start", "audio").iter_rows():
+            if audio and not (self._starts and start <= self._starts[-1]):  # a stretch may have a row for its words
+                samples = np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32767)
+                parts = samples[: len(samples) // step * step].reshape(-1, step)
+                self._starts.append(start)
+                self._levels.append(np.square(parts).mean(axis=1))
+
+    def at(self, second: float) -> float | None:
+        """Decibels of full scale around a moment, None where nobody speaks."""
+        k = bisect.bisect_right(self._starts, second) - 1
+        if k < 0:
+            return None
+        first = int((second - self._starts[k]) / _SAMPLE_SECONDS)
+        levels = self._levels[k][first : first + round(_MOMENT_SECONDS / _SAMPLE_SECONDS)]
+        return float(10 * np.log10(max(float(levels.mean()), _SILENT**2))) if len(levels) else None
 
 
 def read_films(
@@ -207,7 +253,9 @@ def _open_all(found: Sequence[FoundFile], problems: list[FileProblem]) -> list[F
     return entries
 
 
-def _row(entry: FilmEntry, moment: Taken, until: float, tracked: TrackedFace) -> dict[str, object]:
+def _row(
+    entry: FilmEntry, moment: Taken, until: float, tracked: TrackedFace, loudness: float | None
+) -> dict[str, object]:
     face = tracked.face
     crop = cut_out(moment.pixels, face)
     scale = moment.scale
@@ -219,7 +267,7 @@ def _row(entry: FilmEntry, moment: Taken, until: float, tracked: TrackedFace) ->
         "picture": crop.tobytes(),
         "height": crop.shape[0],
         "width": crop.shape[1],
-        "face": place._asdict(),
+        "face": {**place._asdict(), "loudness": loudness},
     }
 
 
@@ -236,4 +284,4 @@ def _bare(entry: FilmEntry, start: float, end: float, error: str) -> dict[str, o
 
 
 def _table(rows: Sequence[dict[str, object]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=pictures_schema(faces=True))
+    return pl.DataFrame(rows, schema=films_schema())

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-PLACE = ("x", "y", "size")
-"""Fields of ``face`` beside those of `FaceShape`: middle and side of the face's box, in pixels of the picture."""
+PLACE = ("x", "y", "size", "loudness")
+"""Fields of ``face`` beside those of `FaceShape`: middle and side of the face's box, in pixels of the picture, and of a
+face in a film how loud the speech is that is heard with it, in decibels of full scale."""
 _AS_IS = (1.0, 1.0, 1.0)  # the spreads are those of the Gaussians, which nothing has to fit
 _SURE = 0.5  # how sure the mesh has to be that there is a face
 
@@ -194,7 +195,7 @@ class FaceReader:
             for crop, each, place in zip(crops, points, places, strict=True)
         ]
         rows = [
-            {**{name: place[name] if place else None for name in PLACE}, **shape._asdict()}
+            {**{name: place.get(name) if place else None for name in PLACE}, **shape._asdict()}
             for place, shape in zip(places, shapes, strict=True)
         ]
         kinds = dict.fromkeys((*PLACE, *FaceShape._fields), pl.Float32())

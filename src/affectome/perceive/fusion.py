@@ -249,12 +249,17 @@ def _needed(part: pl.DataFrame) -> pl.DataFrame:
     """The columns that fusing needs, so that a long film takes little memory."""
     names = ["source", "start", "end", "speaker", "modality", "status", "emotion", "meta"]
     dimensions = [f"{name}{suffix}" for name in _DIMENSIONS for suffix in ("", "_sd")]
-    mouth = pl.col("face").struct.field("mouth") if "face" in part.columns else pl.lit(None, pl.Float32)
-    return part.select(*names, *dimensions, mouth.alias("mouth"))
+    face = part.schema.get("face")
+    fields = face.to_schema() if isinstance(face, pl.Struct) else {}
+    shown = [
+        (pl.col("face").struct.field(name) if name in fields else pl.lit(None, pl.Float32)).alias(name)
+        for name in ("mouth", "loudness")
+    ]
+    return part.select(*names, *dimensions, *shown)
 
 
 def _tracks(faces: pl.DataFrame) -> pl.DataFrame:
-    return faces.select(pl.col("speaker").alias("track"), "start", "end", "mouth")
+    return faces.select(pl.col("speaker").alias("track"), "start", "end", "mouth", "loudness")
 
 
 def _means(part: pl.DataFrame) -> Array:
