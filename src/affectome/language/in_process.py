@@ -1,0 +1,138 @@
+"""A language model in this process, through transformers. Needs the ``train`` extra."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from affectome.errors import ModelError
+from affectome.language.chat import Ask, Message, Reply, read_reply
+
+_TOGETHER = 16  # continuations that are scored in one pass
+_HASHED = 1 << 20
+
+
+class InProcessModel:
+    """A model of transformers; it answers, and it tells how probable a text is.
+
+    Choices are made by their probability as the next turn, so that every answer is one of them. Without a chat template
+    the turns are put below each other with their roles.
+
+    Args:
+        model: A folder in Hugging Face layout, a GGUF file, or ``owner/name`` on the hub.
+        threads: Processor threads.
+
+    Raises:
+        ModelError: ``model_unusable`` if it cannot be loaded; a GGUF file needs the package gguf.
+    """
+
+    scripted = False
+
+    def __init__(self, model: str | Path, *, threads: int = 1) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        torch.set_num_threads(threads)
+        path = Path(model)
+        gguf = path.suffix == ".gguf"
+        where: dict[str, Any] = {"gguf_file": path.name} if gguf else {}
+        source = str(path.parent if gguf else model)
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, **where)
+            self.model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
+        except (OSError, ValueError, ImportError, KeyError) as error:
+            raise ModelError(
+                f"The language model {str(model)!r} cannot be loaded: {str(error).splitlines()[0]}",
+                code="model_unusable",
+                value=model,
+                next_step="Give a folder in Hugging Face layout, a GGUF file, or owner/name on the hub.",
+            ) from error
+        self.model.eval()
+        self.name = path.stem if gguf else path.name if path.exists() else str(model)
+        self.fingerprint = (
+            _digest(path) if path.exists() else f"{model}@{getattr(self.model.config, '_commit_hash', '')}"
+        )
+
+    def answer(self, ask: Ask) -> Reply:
+        """Answer a request; see `affectome.language.ChatModel`."""
+        began = time.perf_counter()
+        if ask.choices:
+            scores = dict(zip(ask.choices, self.score(ask.messages, ask.choices), strict=True))
+            best = max(scores, key=scores.__getitem__)
+            seconds = time.perf_counter() - began
+            return Reply(
+                best, choice=best, scores=scores, input_tokens=len(self._prompt(ask.messages)), seconds=seconds
+            )
+        prompt = torch.tensor([self._prompt(ask.messages)])
+        torch.manual_seed(ask.seed)
+        drawn = ask.temperature > 0
+        options: dict[str, Any] = {"temperature": ask.temperature, "top_p": 1.0, "top_k": 0} if drawn else {}
+        with torch.inference_mode():
+            found = self.model.generate(
+                prompt,
+                attention_mask=torch.ones_like(prompt),
+                max_new_tokens=ask.max_tokens,
+                do_sample=drawn,
+                pad_token_id=self._padding,
+                **options,
+            )[0, prompt.shape[1] :]
+        reply = Reply(
+            str(self.tokenizer.decode(found, skip_special_tokens=True)),
+            finished=len(found) < ask.max_tokens,
+            input_tokens=prompt.shape[1],
+            output_tokens=len(found),
+            seconds=time.perf_counter() - began,
+        )
+        return read_reply(reply, ask)
+
+    def score(self, messages: Sequence[Message], continuations: Sequence[str]) -> list[float]:
+        """Log-probability in nats of each continuation as the next turn; padding has no influence on it."""
+        prompt = self._prompt(messages)
+        tails = [self.tokenizer.encode(text, add_special_tokens=False) or [self._padding] for text in continuations]
+        return [
+            value
+            for start in range(0, len(tails), _TOGETHER)
+            for value in self._scored(prompt, tails[start : start + _TOGETHER])
+        ]
+
+    def _scored(self, prompt: list[int], tails: Sequence[list[int]]) -> Iterator[float]:
+        longest = max(map(len, tails))
+        rows = torch.full((len(tails), len(prompt) + longest), self._padding)
+        mask = torch.zeros_like(rows)
+        for k, tail in enumerate(tails):
+            rows[k, : len(prompt) + len(tail)] = torch.tensor(prompt + tail)
+            mask[k, : len(prompt) + len(tail)] = 1
+        with torch.inference_mode():
+            logits = self.model(rows, attention_mask=mask).logits[:, len(prompt) - 1 : -1].log_softmax(dim=-1)
+        for k, tail in enumerate(tails):
+            yield float(logits[k, torch.arange(len(tail)), torch.tensor(tail)].sum())
+
+    @property
+    def _padding(self) -> int:
+        known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
+        return int(next(number for number in known if number is not None))
+
+    def _prompt(self, messages: Sequence[Message]) -> list[int]:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        if self.tokenizer.chat_template:
+            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            return list(self.tokenizer.encode(text, add_special_tokens=False))
+        text = "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + "assistant:"
+        return list(self.tokenizer.encode(text))
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the weights and the configuration in a folder."""
+    files = [path] if path.is_file() else sorted([*path.glob("*.safetensors"), *path.glob("*.json")])
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(_HASHED):
+                digest.update(block)
+    return digest.hexdigest()
