@@ -20,10 +20,10 @@ help: ## Show this list
 demo: $(VENV)/core.stamp ## Analyse the example posts and dialogue, write a table and a report
 	$(BIN)/affectome analyze examples/posts.csv examples/dialogue.csv --out $(DEMO_OUT) --report --overwrite
 
-test: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp ## Run the whole test suite; fails below 90 % branch coverage
+test: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp ## Run the whole test suite; fails below 90 % branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-check: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp ## Lint, types, import directions, locked requirements, generated pages
+check: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp ## Lint, types, import directions, locked requirements, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -52,6 +52,7 @@ lock: $(VENV)/dev.stamp ## Lock the requirements again after a change in pyproje
 	$(LOCK) requirements/voice.in -c requirements/train.txt -c requirements/dev.txt -o requirements/voice.txt
 	$(LOCK) requirements/transcribe.in -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/transcribe.txt
 	$(LOCK) requirements/face.in -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/face.txt
+	$(LOCK) requirements/language.in -c requirements/face.txt -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/language.txt
 	$(LOCK) --no-deps requirements/silero.in -o requirements/silero.txt
 	$(LOCK) --no-deps requirements/speaker.in -o requirements/speaker.txt
 	$(LOCK) --no-deps requirements/mesh.in -o requirements/mesh.txt
@@ -91,6 +92,10 @@ VOICE_WEIGHTS := requirements/silero.txt requirements/speaker.txt
 $(VENV)/voice.stamp: $(VOICE) $(VOICE_WEIGHTS) $(VENV)/dev.stamp
 	$(PIP) --require-hashes $(VOICE:%=-r %)
 	$(PIP) --require-hashes --no-deps $(VOICE_WEIGHTS:%=-r %)
+	@touch $@
+
+$(VENV)/language.stamp: requirements/language.txt $(VENV)/dev.stamp
+	$(PIP) --require-hashes -r requirements/language.txt
 	@touch $@
 
 # The package with the weights of face detector and mesh asks for what reading them does not need.

@@ -29,7 +29,7 @@ def repeat(path: Path, out: Path, seconds: float) -> float:
     """Write the same film again and again until it is so long; how long it is."""
     with av.open(str(path)) as one, av.open(str(out), "w") as film:
         streams = {stream.index: film.add_stream_from_template(stream) for stream in one.streams}
-        length = one.duration / 1e6
+        length = one.duration / 1e6 + 0.2  # sound starts a little before, so that parts would overlap
         packets = [packet for packet in one.demux() if packet.dts is not None]
         count = max(1, round(seconds / length))
         data = [(p.stream.index, bytes(p), p.pts, p.dts, p.time_base, p.is_keyframe) for p in packets]

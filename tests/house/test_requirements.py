@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from affectome.models import base_models
 
-LOCKS = ("core", "build", "dev", "face", "mesh", "silero", "speaker", "train", "transcribe", "voice")
+LOCKS = ("core", "build", "dev", "face", "language", "mesh", "silero", "speaker", "train", "transcribe", "voice")
 WEIGHTS = {"mesh": "face-mesh", "silero": "silero-vad", "speaker": "speaker-encoder"}
 PLATFORMS = [
     {
@@ -68,7 +68,7 @@ def wanted(project):
         "build": [Requirement(text) for text in project["build-system"]["requires"]] + list(_group(project, "build")),
         "dev": core + list(_group(project, "dev")),
         "train": [requirement for requirement in extras["train"] if requirement.name != "torch"],
-        **{name: extras[name] for name in ("face", "transcribe", "voice")},
+        **{name: extras[name] for name in ("face", "language", "transcribe", "voice")},
         **{name: [Requirement(weights[model].pypi.requirement)] for name, model in WEIGHTS.items()},
     }
 
@@ -111,7 +111,7 @@ def test_torch_stands_apart_in_the_version_of_the_train_extra(root, project):
         assert "torch" not in _locked(root, name, PLATFORMS[0])
 
 
-@pytest.mark.parametrize("extra", ["face", "train", "transcribe", "voice"])
+@pytest.mark.parametrize("extra", ["face", "language", "train", "transcribe", "voice"])
 def test_the_extra_is_what_is_locked(root, wanted, extra):
     given = {str(requirement) for requirement, _ in _requirements(root / "requirements" / f"{extra}.in")}
     assert {str(requirement) for requirement in wanted[extra]} <= given

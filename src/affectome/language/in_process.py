@@ -37,15 +37,15 @@ class InProcessModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(threads)
         path = Path(model)
         gguf = path.suffix == ".gguf"
         where: dict[str, Any] = {"gguf_file": path.name} if gguf else {}
         source = str(path.parent if gguf else model)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, **where)
-            self.model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
+            self.tokenizer = AutoTokenizer.from_pretrained(source, **where)
+            self.model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
         except (OSError, ValueError, ImportError, KeyError) as error:
             raise ModelError(
                 f"The language model {str(model)!r} cannot be loaded: {str(error).splitlines()[0]}",
@@ -53,7 +53,7 @@ class InProcessModel:
                 value=model,
                 next_step="Give a folder in Hugging Face layout, a GGUF file, or owner/name on the hub.",
             ) from error
-        self.model.eval()
+        self.model.eval()  # type: ignore[no-untyped-call]
         self.name = path.stem if gguf else path.name if path.exists() else str(model)
         self.fingerprint = (
             _digest(path) if path.exists() else f"{model}@{getattr(self.model.config, '_commit_hash', '')}"
@@ -74,7 +74,7 @@ class InProcessModel:
         drawn = ask.temperature > 0
         options: dict[str, Any] = {"temperature": ask.temperature, "top_p": 1.0, "top_k": 0} if drawn else {}
         with torch.inference_mode():
-            found = self.model.generate(
+            found = self.model.generate(  # type: ignore[misc]
                 prompt,
                 attention_mask=torch.ones_like(prompt),
                 max_new_tokens=ask.max_tokens,
@@ -95,6 +95,11 @@ class InProcessModel:
         """Log-probability in nats of each continuation as the next turn; padding has no influence on it."""
         prompt = self._prompt(messages)
         tails = [self.tokenizer.encode(text, add_special_tokens=False) or [self._padding] for text in continuations]
+        if all(len(tail) == 1 for tail in tails):  # letters: one pass over the prompt tells them all
+            row = torch.tensor([prompt])
+            with torch.inference_mode():
+                last = self.model(row, attention_mask=torch.ones_like(row)).logits[0, -1].log_softmax(dim=-1)
+            return [float(last[tail[0]]) for tail in tails]
         return [
             value
             for start in range(0, len(tails), _TOGETHER)
