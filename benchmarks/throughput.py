@@ -73,11 +73,11 @@ class TreeMemory(threading.Thread):
             return 0
 
 
-def analyze(table: Path, workers: int) -> dict[str, Any]:
+def analyze(table: Path, workers: int, *options: str) -> dict[str, Any]:
     out = Path(tempfile.mkdtemp())
     command = [sys.executable, "-m", "affectome", "analyze", str(table), "--out", str(out), "--workers", str(workers)]
     started = time.perf_counter()
-    process = subprocess.Popen([*command, "--no-report", "--json"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, *options, "--no-report", "--json"], stdout=subprocess.PIPE, text=True)
     memory = TreeMemory(process.pid)
     memory.start()
     record = json.loads(process.communicate()[0])
@@ -90,6 +90,7 @@ def analyze(table: Path, workers: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "texts_per_second": round(record["rows"] / seconds, 1),
         "peak_mib": round(memory.peak / 2**20),
+        **({"escalated": record["fast"]["escalated"]} if "fast" in record else {}),
     }
 
 

@@ -285,7 +285,10 @@ def test_results_are_kept_apart_from_what_is_read(tmp_path):
 def test_unknown_modality(posts, tmp_path):
     with pytest.raises(UsageError) as caught:
         analyze(posts, tmp_path / "out", modalities=["text", "smell"])
-    assert (caught.value.code, caught.value.allowed) == ("unknown_modality", ("text", "voice", "face", "image", "fused"))
+    assert (caught.value.code, caught.value.allowed) == (
+        "unknown_modality",
+        ("text", "voice", "face", "image", "fused"),
+    )
 
 
 def test_progress_reaches_the_end(posts, tmp_path):

@@ -70,7 +70,9 @@ def test_a_finished_run_is_shown_as_it_is_asked_for_now(album, tmp_path):
     assert now == told | {"contact_sheet": False, "command": "again"}
 
 
-@pytest.mark.parametrize(("options", "said"), [({"modalities": ["image"]}, "pictures of faces"), ({"report": False}, "a report")])
+@pytest.mark.parametrize(
+    ("options", "said"), [({"modalities": ["image"]}, "pictures of faces"), ({"report": False}, "a report")]
+)
 def test_a_sheet_that_cannot_be_is_refused_before_anything_is_written(album, tmp_path, options, said):
     with pytest.raises(UsageError, match=f"no contact sheet without {said}") as caught:
         analyze(album, tmp_path / "out", **{"modalities": ["image"]} | options, contact_sheet=True)

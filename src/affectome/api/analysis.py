@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from affectome.api.escalation import count_escalated
 from affectome.api.options import ReaderOptions
 from affectome.api.sources import InputOptions, open_readers, open_source
 from affectome.errors import UsageError
@@ -23,7 +24,7 @@ from affectome.media import (
     Transcriber,
     Viewer,
 )
-from affectome.perceive import Readers, describe_people
+from affectome.perceive import FastTextReader, Readers, describe_people
 from affectome.pipeline import RunProgress, RunResult, RunSettings, run
 from affectome.pipeline.storage import storage_errors, write_bytes
 from affectome.version import __version__
@@ -70,9 +71,9 @@ def analyze(
     out = Path(out)
     _keep_apart(out, chosen)
     source, read_as = open_source(chosen, inputs, modalities)
-    if contact_sheet and not (report and "face" in read_as):
+    if contact_sheet and not (report and source.pictures and "face" in read_as):
         raise UsageError(
-            "There is no contact sheet without faces." if report else "There is no contact sheet without a report.",
+            f"There is no contact sheet without {'pictures of faces' if report else 'a report'}.",
             code="no_contact_sheet",
             value="--contact-sheet",
             next_step="Leave it out, or read faces and write the report.",
@@ -101,6 +102,7 @@ def analyze(
         progress=progress,
         conclude=functools.partial(loaded.fused, films={entry.source for entry in source.film_entries}),
     )
+    text = loaded.readers.get("text")
     record: dict[str, object] = {
         "affectome": __version__,
         "command": command,
@@ -122,6 +124,7 @@ def analyze(
         "thresholds": loaded.thresholds,
         "workers": settings.workers,
         "fingerprint": source.fingerprint,
+        **({"fast": count_escalated(result.estimates, text.fast_model)} if isinstance(text, FastTextReader) else {}),
         **{key: value for key, value in result.as_dict().items() if key not in ("seconds", "already_complete")},
     }
     page = out / "report.html"

@@ -11,6 +11,7 @@ from affectome.perceive import (
     ActionUnits,
     FaceMesh,
     FaceReader,
+    FastTextReader,
     Fusion,
     ImageReader,
     Reader,
@@ -36,6 +37,7 @@ class ReaderOptions:
         multi_label: Whether several labels may be present at once; by default the taxonomy or the model decides, and
             own words exclude each other.
         commercial: Refuse weights whose training data forbid commercial use.
+        fast: Read texts with a small model, and only those it is unsure of with the full one.
     """
 
     model: str | None = None
@@ -43,6 +45,7 @@ class ReaderOptions:
     labels: tuple[str, ...] = ()
     multi_label: bool | None = None
     commercial: bool = False
+    fast: bool = False
 
     def open(self, threads: int = 1) -> TextReader:
         """Load the reader of text.
@@ -52,7 +55,16 @@ class ReaderOptions:
             UsageError: The taxonomy or a label does not fit.
         """
         bundle = self._bundle("text")
-        return TextReader(bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, threads=threads)
+        if not self.fast:
+            return TextReader(bundle, self.taxonomy, labels=self.labels, multi_label=self.multi_label, threads=threads)
+        return FastTextReader(
+            bundle,
+            default_model("text-affect-fast", commercial=self.commercial),
+            self.taxonomy,
+            labels=self.labels,
+            multi_label=self.multi_label,
+            threads=threads,
+        )
 
     def open_voice(self, threads: int = 1) -> VoiceReader:
         """Load the reader of voices; it raises what `open` raises."""
@@ -100,7 +112,8 @@ class ReaderOptions:
 
     def _words(self, threads: int) -> Callable[[], TextReader]:
         """Opens the text reader that places words in the affect space."""
-        return functools.partial(replace(self, model=None, taxonomy=None, labels=(), multi_label=None).open, threads)
+        plain = replace(self, model=None, taxonomy=None, labels=(), multi_label=None, fast=False)
+        return functools.partial(plain.open, threads)
 
     def _bundle(self, modality: str) -> Bundle:
         task = _TASKS[modality]

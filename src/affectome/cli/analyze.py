@@ -57,6 +57,7 @@ def analyze(
     modalities: tuple[str, ...] = (),
     format: Literal["parquet", "csv", "jsonl"] = "parquet",
     workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
     report: Annotated[bool, Parameter(negative_bool="no-")] = True,
     contact_sheet: bool = False,
     overwrite: bool = False,
@@ -94,6 +95,7 @@ def analyze(
             files hold.
         format: File format of the estimates.
         workers: Worker processes.
+        engine: Where they run: on this machine, or on the Ray cluster that RAY_ADDRESS names.
         report: Write the report.
         contact_sheet: Put small pictures of the surest faces into the report, which holds no picture otherwise.
         overwrite: Replace what another run left in the folder.
@@ -132,7 +134,7 @@ def analyze(
             out,
             reader=chosen,
             inputs=cutting,
-            settings=RunSettings(workers=workers, format=format, overwrite=overwrite),
+            settings=RunSettings(workers=workers, format=format, overwrite=overwrite, engine=engine),
             modalities=at_commas(modalities) or None,
             report=report,
             contact_sheet=contact_sheet,

@@ -237,6 +237,9 @@ def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path |
             from affectome.learn.face_training import train_face_recipe
         elif task == "action-units":
             from affectome.learn.action_units_training import train_action_units_recipe
+        elif task == "text-affect-fast":
+            from affectome.learn.quick_recipe import load_quick_recipe
+            from affectome.learn.quick_training import train_quick_recipe
         else:
             from affectome.learn.training import train_recipe
     except ModuleNotFoundError as missing:
@@ -254,6 +257,16 @@ def _from_recipe(recipe: Path, data: Path | None, out: Path | None, base: Path |
             recipe,
             data=Path(folder),
             base=base or locate("face-mesh"),
+            out=out,
+            threads=threads,
+            report=report,
+            prepared=prepared,
+        )
+    elif task == "text-affect-fast":
+        bundle = train_quick_recipe(
+            recipe,
+            data=Path(folder),
+            base=base or pull(load_quick_recipe(recipe).base),
             out=out,
             threads=threads,
             report=report,

@@ -1,6 +1,7 @@
 """What does it show? Segments to estimates."""
 
 from affectome.perceive.action_units import ActionUnits
+from affectome.perceive.cascade import FastTextReader
 from affectome.perceive.estimates import estimates_schema
 from affectome.perceive.face import FaceReader
 from affectome.perceive.face_mesh import FaceMesh, FaceShape
@@ -21,6 +22,7 @@ __all__ = [
     "FaceMesh",
     "FaceReader",
     "FaceShape",
+    "FastTextReader",
     "Fusion",
     "ImageReader",
     "LookFeature",

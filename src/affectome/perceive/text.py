@@ -191,12 +191,22 @@ class TextReader:
             for word, rest in zip(words, without, strict=True)
         ]
 
+    @property
+    def platt(self) -> tuple[Array, Array]:
+        """Slope and intercept (labels,) that make probabilities of the logits of the bundle's own labels."""
+        return np.array(self._readout["slope"], np.float32), np.array(self._readout["intercept"], np.float32)
+
+    @property
+    def spread_scale(self) -> Array:
+        """Factors (3,) that make the spreads of valence, arousal and dominance fit held-out data."""
+        return np.array(self._readout["spread_scale"], np.float32)
+
     def read_out(self, encoded: Encoded) -> Array:
         """Probabilities (n, labels) of texts that are encoded already."""
         if self._own:
             return self._own.read(encoded.features())
         if self._anchors is None:
-            slope, intercept = (np.array(self._readout[key], np.float32) for key in ("slope", "intercept"))
+            slope, intercept = self.platt
             return sigmoid(encoded.labels * slope + intercept)
         read = self.space.choose if self.exclusive else self.space.presence
         return read(encoded.vectors, self._anchors)
