@@ -72,10 +72,10 @@ def deadly(monkeypatch):
             raise workers._UnansweredError("worker_died")
         return Message("estimates", {}, pack(FakeScorer()(table)))
 
-    worker = workers._Worker(b"", 60.0, workers._Trust())
+    worker = workers.Worker(b"", 60.0, workers._Trust())
     worker.lost = 0
-    monkeypatch.setattr(workers._Worker, "_start", lambda _: None)
-    monkeypatch.setattr(workers._Worker, "_exchange", exchange)
+    monkeypatch.setattr(workers.Worker, "_start", lambda _: None)
+    monkeypatch.setattr(workers.Worker, "_exchange", exchange)
     return worker
 
 
@@ -168,7 +168,7 @@ def eventually(condition):
 
 
 def test_a_stopped_worker_starts_no_process():
-    worker = workers._Worker(pickled(fake), 60.0, workers._Trust())
+    worker = workers.Worker(pickled(fake), 60.0, workers._Trust())
     worker.stop()
     with pytest.raises(workers._StoppedError):
         worker.estimates(segments(["a"], ["x"]))

@@ -15,6 +15,9 @@ from affectome.errors import UsageError
 FORMATS = ("parquet", "csv", "jsonl")
 """File formats of the estimates: ``parquet`` and ``jsonl`` keep structs, ``csv`` flattens them to ``emotion.joy``."""
 
+ENGINES = ("local", "ray")
+"""Where workers run: as processes of this machine, or as actors of a Ray cluster."""
+
 STATUSES = ("scored", "abstained", "failed")
 
 
@@ -63,15 +66,17 @@ class RunSettings:
             hangs on are searched for with proportionally shorter limits, but not below ten seconds.
         overwrite: Discard what another or a finished run left in the folder. An unfinished run of the same kind is
             resumed nevertheless.
+        engine: One of `ENGINES`. The output does not depend on it.
 
     Raises:
-        UsageError: A value out of range (codes ``bad_workers``, ``bad_format``, ``bad_timeout``).
+        UsageError: A value out of range (codes ``bad_workers``, ``bad_format``, ``bad_timeout``, ``bad_engine``).
     """
 
     workers: int = 1
     format: str = "parquet"
     shard_timeout: float = 300.0
     overwrite: bool = False
+    engine: str = "local"
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -89,6 +94,8 @@ class RunSettings:
                 allowed=FORMATS,
                 next_step="Choose one of these formats.",
             )
+        if self.engine not in ENGINES:
+            raise UsageError(f"{self.engine!r} is no engine.", code="bad_engine", value=self.engine, allowed=ENGINES)
         if not 0 < self.shard_timeout < math.inf:
             raise UsageError(
                 f"A shard cannot be given {self.shard_timeout} seconds.",

@@ -103,7 +103,13 @@ def _score(source: ShardSource, factory: bytes, settings: RunSettings, folder: O
             under_way -= 1
             book.enter(event.index, event.estimates, folder.write_part(event.index, event.estimates))
 
-    with WorkerPool(factory, settings.workers, settings.shard_timeout, events) as pool, _interrupts(events):
+    worker = None
+    if settings.engine == "ray":
+        from affectome.pipeline.ray_workers import connect  # Ray takes seconds to import
+
+        worker = connect(settings.workers)
+    pool_of_workers = WorkerPool(factory, settings.workers, settings.shard_timeout, events, worker)
+    with pool_of_workers as pool, _interrupts(events):
         taken = TakenIds()
         rows = 0
         for index, shard in enumerate(_shards(source)):

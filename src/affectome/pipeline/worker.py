@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from affectome.errors import AffectomeError
+from affectome.pipeline.contracts import Scorer
 from affectome.pipeline.isolation import failed_rows, score_rows
 from affectome.pipeline.wire import Message, pack, receive, send, unpack
 
@@ -44,26 +45,39 @@ def serve(requests: Iterator[Message], replies: IO[bytes]) -> None:
         requests: The requests, waiting for each.
         replies: Where the replies go.
     """
-    try:
-        # The bytes come from the parent process over its own pipe, never from a file.
-        scorer = pickle.loads(next(requests).body)()
-    except BaseException as error:  # whatever it is, the runner has to hear of it
-        send(replies, Message("error", _described(error)))
+    scorer = build(next(requests).body)
+    if isinstance(scorer, Message):
+        send(replies, scorer)
         return
     send(replies, Message("ready", {}))
     for request in requests:
         _set_alarm(request.values["seconds"] * _LAST_RESORT)
-        segments = unpack(request.body)
-        try:
-            if request.kind == "score":
-                estimates = score_rows(scorer, segments)
-            else:
-                estimates = failed_rows(scorer, segments, request.values["code"])
-            reply = Message("estimates", {}, pack(estimates))
-        except AffectomeError as error:
-            reply = Message("error", error.as_dict())
+        reply = answer(scorer, request)
         _set_alarm(0)
         send(replies, reply)
+
+
+def build(factory: bytes) -> Scorer | Message:
+    """The scorer of a pickled factory, or the ``error`` to reply with."""
+    try:
+        # The bytes come from the run that this process works for, never from a file.
+        scorer: Scorer = pickle.loads(factory)()
+    except BaseException as error:  # whatever it is, the runner has to hear of it
+        return Message("error", _described(error))
+    return scorer
+
+
+def answer(scorer: Scorer, request: Message) -> Message:
+    """The reply to a ``score`` or ``failed`` request."""
+    segments = unpack(request.body)
+    try:
+        if request.kind == "score":
+            estimates = score_rows(scorer, segments)
+        else:
+            estimates = failed_rows(scorer, segments, request.values["code"])
+    except AffectomeError as error:
+        return Message("error", error.as_dict())
+    return Message("estimates", {}, pack(estimates))
 
 
 def _listen(requests: IO[bytes], put: Callable[[Message], None]) -> None:

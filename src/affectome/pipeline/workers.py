@@ -21,7 +21,8 @@ from affectome.pipeline.isolation import bisect
 from affectome.pipeline.storage import run_error
 from affectome.pipeline.wire import Message, pack, receive, send, unpack
 
-_START_SECONDS = 300.0
+START_SECONDS = 300.0
+"""Seconds in which a worker has to build its scorer."""
 _START_ATTEMPTS = 3
 _LEAST_SECONDS = 10.0
 _MOST_DEATHS = 256
@@ -32,7 +33,7 @@ _MOST_DEATHS = 256
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from affectome.pipeline.worker import main; main()"
 
 # One thread each: workers do not compete, and sums come out the same whatever the number of workers.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 
 
 class _UnansweredError(Exception):
@@ -80,15 +81,22 @@ class WorkerPool:
         size: Number of worker processes. They start when there is work for them.
         shard_timeout: Seconds for one shard.
         outcomes: Where `Scored` shards go as they are done, or the exception that ends the run.
+        worker: What a worker is, a process of this machine by default.
     """
 
     def __init__(
-        self, factory: bytes, size: int, shard_timeout: float, outcomes: queue.SimpleQueue[Scored | BaseException]
+        self,
+        factory: bytes,
+        size: int,
+        shard_timeout: float,
+        outcomes: queue.SimpleQueue[Scored | BaseException],
+        worker: type[Worker] | None = None,
     ) -> None:
+        worker = worker or Worker
         self._shards: queue.SimpleQueue[tuple[int, pl.DataFrame] | None] = queue.SimpleQueue()
         self._outcomes = outcomes
         self._trust = _Trust()
-        self._workers = [_Worker(factory, shard_timeout, self._trust) for _ in range(size)]
+        self._workers = [worker(factory, shard_timeout, self._trust) for _ in range(size)]
         self._threads = [threading.Thread(target=self._feed, args=(worker,), daemon=True) for worker in self._workers]
 
     def __enter__(self) -> WorkerPool:
@@ -111,7 +119,7 @@ class WorkerPool:
         """Note that the scorer is known to work, whatever happens to the shards to come."""
         self._trust.earned = True
 
-    def _feed(self, worker: _Worker) -> None:
+    def _feed(self, worker: Worker) -> None:
         try:
             while (shard := self._shards.get()) is not None:
                 index, segments = shard
@@ -142,8 +150,12 @@ class _Trust:
             )
 
 
-class _Worker:
-    """One worker process at a time, replaced when it dies."""
+class Worker:
+    """One worker process at a time, replaced when it dies.
+
+    A worker elsewhere has its own way to open and close it, and to ask it: `_open`, `_ask`, `_is_open`, `stop` and
+    `close`.
+    """
 
     def __init__(self, factory: bytes, shard_timeout: float, trust: _Trust) -> None:
         self._factory = factory
@@ -197,7 +209,7 @@ class _Worker:
     def _answer(self, request: Message, chances: int) -> pl.DataFrame | str:
         code = ""
         for _ in range(chances):
-            if self._process is None:
+            if not self._is_open():
                 self._start()
             try:
                 reply = self._exchange(request, request.values["seconds"])
@@ -215,18 +227,9 @@ class _Worker:
             with self._lock:
                 if self._stopped:
                     raise _StoppedError
-                try:
-                    self._process = subprocess.Popen(
-                        [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path, default=str)],
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        env={**os.environ, **_ONE_THREAD},
-                        process_group=0,  # an interrupt from the keyboard is the runner's to handle
-                    )
-                except OSError as error:
-                    raise run_error(error, "a worker process") from error
+                self._open()
             try:
-                reply = self._exchange(Message("build", {}, self._factory), _START_SECONDS)
+                reply = self._exchange(Message("build", {}, self._factory), START_SECONDS)
             except _UnansweredError as error:
                 code = error.code
                 continue
@@ -241,6 +244,32 @@ class _Worker:
         )
 
     def _exchange(self, request: Message, seconds: float) -> Message:
+        reply = self._ask(request, seconds)
+        if isinstance(reply, Message):
+            return reply
+        self.close()
+        if self._stopped:
+            raise _StoppedError
+        raise _UnansweredError(reply)
+
+    def _is_open(self) -> bool:
+        return self._process is not None
+
+    def _open(self) -> None:
+        """Start the process."""
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path, default=str)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **ONE_THREAD},
+                process_group=0,  # an interrupt from the keyboard is the runner's to handle
+            )
+        except OSError as error:
+            raise run_error(error, "a worker process") from error
+
+    def _ask(self, request: Message, seconds: float) -> Message | str:
+        """The reply, or ``timed_out`` or ``worker_died``."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -251,7 +280,4 @@ class _Worker:
             reply = receive(process.stdout)
         if reply is not None:
             return reply
-        self.close()
-        if self._stopped:
-            raise _StoppedError
-        raise _UnansweredError("timed_out" if expired.is_set() else "worker_died")
+        return "timed_out" if expired.is_set() else "worker_died"
