@@ -1,0 +1,177 @@
+"""``affectome serve``: an HTTP server with jobs, streams and a web page."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cyclopts import App
+
+from affectome.cli.output import at_commas, console, print_json, print_table
+from affectome.errors import MissingExtraError, UsageError
+
+app = App(name="serve", help="Serve over HTTP: texts at once, files as jobs, streams, and a web page.")
+keys = App(name="keys", help="Who may call a server.")
+app.command(keys)
+_PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "multipart")
+_FOLDER = Path("affectome-server")
+
+
+@app.default
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    folder: Path = _FOLDER,
+    origins: tuple[str, ...] = (),
+    job_workers: int = 1,
+    keep_hours: float = 24.0,
+    requests_a_minute: int = 600,
+    body_megabytes: int = 200,
+    transcribe: str | None = None,
+    commercial: bool = False,
+    behind_proxy: bool = False,
+) -> int:
+    """Serve until it is stopped; a job that runs then goes on when the server is started again.
+
+    Without a key it answers programs and pages of this machine only. Anywhere else it needs one:
+
+        affectome serve keys add alice
+        affectome serve --host 0.0.0.0
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on.
+        folder: Where uploads, results and the records of the jobs lie.
+        origins: Web pages of these origins may call, with commas between them; by default none.
+        job_workers: Jobs that run at a time.
+        keep_hours: Hours after which upload and results of a job are erased.
+        requests_a_minute: Requests that a key may make in a minute.
+        body_megabytes: Size of an upload.
+        transcribe: Whisper model for what is said in recordings, as for affectome analyze.
+        commercial: Refuse weights whose training data forbid commercial use.
+        behind_proxy: Trust the headers of a proxy on this machine that say who calls and how.
+    """
+    _require_packages()
+    import uvicorn
+
+    from affectome.server import ServerSettings, create_app, open_store
+
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        folder=folder,
+        origins=at_commas(origins),
+        job_workers=job_workers,
+        keep_hours=keep_hours,
+        requests_a_minute=requests_a_minute,
+        body_megabytes=body_megabytes,
+        transcribe=transcribe,
+        commercial=commercial,
+    )
+    store = open_store(folder)
+    strangers = not settings.local and not store.all_keys()
+    store.close()
+    if strangers:
+        raise UsageError(
+            f"A server on {host} can be reached from elsewhere and needs a key.",
+            code="key_needed",
+            value=host,
+            next_step=f"Run: affectome serve keys add NAME --folder {folder}",
+        )
+    console().print(f"Affectome on http://{host}:{port}, records in {folder}", markup=False, soft_wrap=True)
+    uvicorn.run(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,  # addresses and paths of callers are nobody's business
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips="127.0.0.1" if behind_proxy else "",
+        limit_concurrency=settings.connections,
+        timeout_keep_alive=int(settings.idle_seconds),
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        ws_max_size=1 << 20,
+        server_header=False,
+    )
+    return 0
+
+
+@keys.command(name="add")
+def add_key(name: str, /, *, folder: Path = _FOLDER, requests_a_minute: int | None = None) -> int:
+    """Make a key and print it; nobody can show it again.
+
+    Args:
+        name: Whose it is.
+        folder: Folder of the server.
+        requests_a_minute: Its own rate limit.
+    """
+    _require_packages()
+    from affectome.server import make_key, open_store
+
+    store = open_store(folder)
+    try:
+        key = make_key(store, name, requests_a_minute)
+    finally:
+        store.close()
+    sys.stdout.write(f"{key}\n")
+    return 0
+
+
+@keys.command(name="list")
+def list_keys(*, folder: Path = _FOLDER, json: bool = False) -> int:
+    """List whose keys there are.
+
+    Args:
+        folder: Folder of the server.
+        json: Print JSON.
+    """
+    _require_packages()
+    from affectome.server import open_store
+
+    store = open_store(folder)
+    found = [
+        {
+            "name": key.name,
+            "made": datetime.fromtimestamp(key.created, UTC).isoformat(timespec="seconds"),
+            "requests a minute": str(key.requests_a_minute or ""),
+        }
+        for key in store.all_keys()
+    ]
+    store.close()
+    if json:
+        print_json(found)
+    else:
+        print_table(found)
+    return 0
+
+
+@keys.command(name="remove")
+def remove_key(name: str, /, *, folder: Path = _FOLDER) -> int:
+    """Remove a key; the jobs sent with it are erased when their time is over.
+
+    Args:
+        name: Whose it is.
+        folder: Folder of the server.
+    """
+    _require_packages()
+    from affectome.server import open_store
+
+    store = open_store(folder)
+    known = [key.name for key in store.all_keys()]
+    gone = store.remove_key(name)
+    store.close()
+    if gone is None:
+        raise UsageError(f"There is no key of {name!r}.", code="unknown_key", value=name, allowed=known)
+    console().print(f"The key of {gone.name} opens nothing any more.", markup=False)
+    return 0
+
+
+def _require_packages() -> None:
+    """Say how to install what is missing."""
+    from importlib.util import find_spec
+
+    for package in _PACKAGES:
+        if find_spec(package) is None and not (package == "multipart" and find_spec("python_multipart")):
+            raise MissingExtraError.for_extra("serve", package)
