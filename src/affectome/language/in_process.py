@@ -67,9 +67,9 @@ class InProcessModel:
             best = max(scores, key=scores.__getitem__)
             seconds = time.perf_counter() - began
             return Reply(
-                best, choice=best, scores=scores, input_tokens=len(self._prompt(ask.messages)), seconds=seconds
+                best, choice=best, scores=scores, input_tokens=len(self.prompt_tokens(ask.messages)), seconds=seconds
             )
-        prompt = torch.tensor([self._prompt(ask.messages)])
+        prompt = torch.tensor([self.prompt_tokens(ask.messages)])
         torch.manual_seed(ask.seed)
         drawn = ask.temperature > 0
         options: dict[str, Any] = {"temperature": ask.temperature, "top_p": 1.0, "top_k": 0} if drawn else {}
@@ -93,7 +93,7 @@ class InProcessModel:
 
     def score(self, messages: Sequence[Message], continuations: Sequence[str]) -> list[float]:
         """Log-probability in nats of each continuation as the next turn; padding has no influence on it."""
-        prompt = self._prompt(messages)
+        prompt = self.prompt_tokens(messages)
         tails = [self.tokenizer.encode(text, add_special_tokens=False) or [self._padding] for text in continuations]
         if all(len(tail) == 1 for tail in tails):  # letters: one pass over the prompt tells them all
             row = torch.tensor([prompt])
@@ -123,7 +123,8 @@ class InProcessModel:
         known = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
         return int(next(number for number in known if number is not None))
 
-    def _prompt(self, messages: Sequence[Message]) -> list[int]:
+    def prompt_tokens(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens that the next turn follows, by the chat template of the model."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         if self.tokenizer.chat_template:
             text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
