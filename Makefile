@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 # The card takes its figures from the results of the others.
-BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed speaker_turns face_accuracy face_speed card_metrics
+BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed speaker_turns face_accuracy face_speed film_timeline film_speed cascade card_metrics
+# Every optional part, each with its own locked requirements.
+EXTRAS := $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp $(VENV)/serve.stamp
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
 
 .DEFAULT_GOAL := help
@@ -20,10 +22,10 @@ help: ## Show this list
 demo: $(VENV)/core.stamp ## Analyse the example posts and dialogue, write a table and a report
 	$(BIN)/affectome analyze examples/posts.csv examples/dialogue.csv --out $(DEMO_OUT) --report --overwrite
 
-test: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp ## Run the whole test suite; fails below 90 % branch coverage
+test: $(EXTRAS) ## Run the whole test suite; fails below 90 % branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
-check: $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp ## Lint, types, import directions, locked requirements, generated pages
+check: $(EXTRAS) ## Lint, types, import directions, locked requirements, generated pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -53,6 +55,8 @@ lock: $(VENV)/dev.stamp ## Lock the requirements again after a change in pyproje
 	$(LOCK) requirements/transcribe.in -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/transcribe.txt
 	$(LOCK) requirements/face.in -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/face.txt
 	$(LOCK) requirements/language.in -c requirements/face.txt -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/language.txt
+	$(LOCK) requirements/serve.in -c requirements/language.txt -c requirements/face.txt -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/serve.txt
+	$(LOCK) --no-deps requirements/accelerate.in -o requirements/accelerate.txt
 	$(LOCK) --no-deps requirements/silero.in -o requirements/silero.txt
 	$(LOCK) --no-deps requirements/speaker.in -o requirements/speaker.txt
 	$(LOCK) --no-deps requirements/mesh.in -o requirements/mesh.txt
@@ -81,9 +85,10 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/core.stamp
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(VENV)/train.stamp: requirements/train.txt requirements/torch.txt $(VENV)/dev.stamp
+$(VENV)/train.stamp: requirements/train.txt requirements/accelerate.txt requirements/torch.txt $(VENV)/dev.stamp
 	$(PIP) --require-hashes -r requirements/train.txt
 	$(PIP) -r requirements/torch.txt
+	$(PIP) --require-hashes --no-deps -r requirements/accelerate.txt
 	@touch $@
 
 # The packages with the weights of speech detector and speaker encoder ask for torch, which reading them does not need.
@@ -96,6 +101,10 @@ $(VENV)/voice.stamp: $(VOICE) $(VOICE_WEIGHTS) $(VENV)/dev.stamp
 
 $(VENV)/language.stamp: requirements/language.txt $(VENV)/dev.stamp
 	$(PIP) --require-hashes -r requirements/language.txt
+	@touch $@
+
+$(VENV)/serve.stamp: requirements/serve.txt $(VENV)/dev.stamp
+	$(PIP) --require-hashes -r requirements/serve.txt
 	@touch $@
 
 # The package with the weights of face detector and mesh asks for what reading them does not need.

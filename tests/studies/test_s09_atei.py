@@ -46,7 +46,9 @@ def test_calm_voices_are_in_no_pair():
 def test_only_both_together_tell_a_mismatch(parts):
     train, test = parts
     for sides in (("text",), ("voice",)):
-        assert abs(auc(truth=test.differs, probability=study._learnt_scores(train, test, sides=sides)).value - 0.5) < 0.1
+        assert (
+            abs(auc(truth=test.differs, probability=study._learnt_scores(train, test, sides=sides)).value - 0.5) < 0.1
+        )
     assert auc(truth=test.differs, probability=study._learnt_scores(train, test)).value > 0.95
     assert auc(truth=test.differs, probability=study.distance(train, test)).value > 0.8
 

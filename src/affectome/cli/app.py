@@ -42,11 +42,15 @@ app = App(
 # Commands are named by module so that one command does not pay for the imports of the others.
 app.command("affectome.cli.text:text", name="text")
 app.command("affectome.cli.analyze:analyze", name="analyze")
+app.command("affectome.cli.export:export", name="export")
 app.command("affectome.cli.taxonomy:app", name="taxonomy")
 app.command("affectome.cli.models:app", name="models")
 app.command("affectome.cli.train:train", name="train")
 app.command("affectome.cli.evaluate:evaluate", name="evaluate")
 app.command("affectome.cli.study:app", name="study")
+app.command("affectome.cli.bench:app", name="bench")
+app.command("affectome.cli.probe:probe", name="probe")
+app.command("affectome.cli.serve:app", name="serve")
 app.command("affectome.cli.doctor:doctor", name="doctor")
 
 

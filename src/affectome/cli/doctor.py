@@ -35,6 +35,7 @@ def doctor(*, json: bool = False) -> int:
             ("voice packages", lambda: _packages("voice", "recordings")),
             ("transcription packages", lambda: _packages("transcribe", "transcripts")),
             ("face packages", lambda: _packages("face", "pictures")),
+            ("server packages", lambda: _packages("serve", "affectome serve")),
             ("language model packages", lambda: _packages("language", "servers with language models")),
             ("speech detector", lambda: _weights("silero-vad", "recordings")),
             ("speaker encoder", lambda: _weights("speaker-encoder", "who speaks")),

@@ -18,8 +18,7 @@ from affectome.errors import UsageError
 Floats = NDArray[np.float64]
 
 # Rows: pleasure (valence), arousal, dominance. Columns: openness, conscientiousness, extraversion, agreeableness,
-# neuroticism. Agreeableness adds to pleasure; neuroticism adds to pleasure and takes from arousal, as published for
-# traits that are scored towards emotional stability.
+# neuroticism, which stands where Mehrabian has emotional stability, as in the published transition.
 _TEMPERAMENT = np.array([[0, 0, 0.21, 0.59, 0.19], [0.15, 0, 0, 0.30, -0.57], [0.25, 0.17, 0.60, -0.32, 0]])
 
 
