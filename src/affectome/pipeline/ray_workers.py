@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from typing import Any
@@ -27,12 +28,12 @@ def connect(workers: int) -> type[Worker]:
         UsageError: ``bad_workers`` if the cluster has fewer processors.
     """
     try:
-        import ray
+        ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise MissingExtraError.for_extra("ray", "ray") from error
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-    processors = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+    processors = int(ray.cluster_resources().get("CPU", 0))
     if workers > processors:
         raise UsageError(
             f"The Ray cluster has {processors} processors, too few for {workers} workers.",
