@@ -7,6 +7,7 @@ from affectome.learn import SourcePlan, load_recipe, recipe_task
 from affectome.learn.action_units_recipe import load_action_units_recipe
 from affectome.learn.corpora import CORPORA
 from affectome.learn.face_recipe import load_face_recipe
+from affectome.learn.quick_recipe import load_quick_recipe
 from affectome.learn.recipe import load_teachers
 from affectome.learn.voice_corpora import known_corpora
 from affectome.learn.voice_recipe import load_voice_recipe
@@ -35,8 +36,12 @@ def test_the_shipped_recipes_are_valid(path):
     if recipe_task(path) == "voice-affect":
         assert {source.corpus for source in load_voice_recipe(path).sources} <= set(known_corpora())
         return
-    if recipe_task(path) in ("face-affect", "action-units"):
-        load = load_face_recipe if recipe_task(path) == "face-affect" else load_action_units_recipe
+    loaders = {
+        "face-affect": load_face_recipe,
+        "action-units": load_action_units_recipe,
+        "text-affect-fast": load_quick_recipe,
+    }
+    if load := loaders.get(recipe_task(path)):
         assert load(path).id == default_model(recipe_task(path)).card.id
         return
     recipe = load_recipe(path)
