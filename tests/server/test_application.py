@@ -132,6 +132,8 @@ def test_a_job_from_its_files_to_its_results(client):
     assert "sandbox" in html.headers["content-security-policy"]
     assert client.get(link, params={"format": "zip"}).content[:2] == b"PK"
     refused(client.get(link, params={"format": "pickle"}), 422, "bad_request")
+    assert client.post(f"{job['links']['self']}/cancel").json()["status"] == "finished"
+    assert client.get(link).status_code == 200
     assert client.delete(job["links"]["self"]).json() == {"erased": 1}
     refused(client.get(job["links"]["self"]), 404, "no_job")
 

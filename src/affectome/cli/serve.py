@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,9 +55,7 @@ def serve(
         behind_proxy: Trust the headers of a proxy on this machine that say who calls and how.
     """
     _require_packages()
-    import uvicorn
-
-    from affectome.server import ServerSettings, create_app, open_store
+    from affectome.server import ServerSettings, create_app, listener, open_store
 
     settings = ServerSettings(
         host=host,
@@ -81,20 +80,42 @@ def serve(
             next_step=f"Run: affectome serve keys add NAME --folder {folder}",
         )
     console().print(f"Affectome on http://{host}:{port}, records in {folder}", markup=False, soft_wrap=True)
-    uvicorn.run(
-        create_app(settings),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,  # addresses and paths of callers are nobody's business
-        proxy_headers=behind_proxy,
-        forwarded_allow_ips="127.0.0.1" if behind_proxy else "",
-        limit_concurrency=settings.connections,
-        timeout_keep_alive=int(settings.idle_seconds),
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
-        ws_max_size=1 << 20,
-        server_header=False,
-    )
+    listener(create_app(settings), settings, behind_proxy=behind_proxy).run()
+    return 0
+
+
+@app.command
+def erase(*, folder: Path = _FOLDER, key: str | None = None, job: str | None = None, all: bool = False) -> int:
+    """Erase uploads, results and records of jobs, whether the server runs or not; a job under way is stopped.
+
+    For example:
+
+        affectome serve erase --key alice
+        affectome serve erase --all
+
+    Args:
+        folder: Folder of the server.
+        key: All jobs of the key of this name.
+        job: The job of this id.
+        all: All jobs.
+    """
+    _require_packages()
+    from affectome.server import ServerSettings, open_store
+
+    if not (key or job or all):
+        raise UsageError(
+            "It is not said what to erase.", code="bad_usage", next_step="Give --key NAME, --job ID or --all."
+        )
+    store = open_store(folder)
+    owners = {each.name: each.id for each in store.all_keys()}
+    if key is not None and key not in owners:
+        store.close()
+        raise UsageError(f"There is no key of {key!r}.", code="unknown_key", value=key, allowed=list(owners))
+    erased = store.erase(owner=owners[key] if key else None, job_id=job)
+    store.close()
+    for job_id in erased:  # a server that runs one of them notices, stops it and clears up after it
+        shutil.rmtree(ServerSettings(folder=folder).jobs_folder / job_id, ignore_errors=True)
+    console().print(f"{len(erased)} jobs erased.", markup=False)
     return 0
 
 

@@ -227,7 +227,9 @@ async def show_results(
         return PlainJSONResponse(await asyncio.to_thread(rows, folder, job, offset, limit))
     path = await asyncio.to_thread(as_file, folder, job, format)
     name = "report.html" if format == "html" else "results.zip" if format == "zip" else f"estimates.{format}"
-    headers = {"content-security-policy": "sandbox allow-scripts"} if format == "html" else {}
+    headers = {"link": '</v1/purposes>; rel="terms-of-service"'}  # a table has no place for the notice
+    if format == "html":
+        headers["content-security-policy"] = "sandbox allow-scripts"
     return FileResponse(path, media_type=MEDIA_TYPES[format], filename=name, headers=headers)
 
 
@@ -237,7 +239,7 @@ async def cancel_job(request: Request, job_id: JobId) -> Response:
     own = services(request)
     await _own_job(request, job_id)
     cancelled = await asyncio.to_thread(own.store.cancel, job_id, request.state.owner)
-    if cancelled is not None:
+    if cancelled is not None and cancelled.status == "cancelled":
         await own.runner.stop(job_id)
         await asyncio.to_thread(shutil.rmtree, own.settings.jobs_folder / job_id, ignore_errors=True)
     return PlainJSONResponse((await _own_job(request, job_id)).as_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import secrets
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
@@ -69,13 +70,13 @@ def as_file(folder: Path, job: Job, form: str) -> Path:
 
 
 def _write_csv(folder: Path, path: Path, _: Job) -> None:
-    with replacing(path, path.with_suffix(".tmp")) as temporary:
+    with replacing(path, _beside(path)) as temporary:
         table = pl.scan_parquet(folder / _ESTIMATES, glob=False)
         table.select(_flat(table.collect_schema())).sink_csv(temporary)
 
 
 def _write_jsonl(folder: Path, path: Path, _: Job) -> None:
-    with replacing(path, path.with_suffix(".tmp")) as temporary:
+    with replacing(path, _beside(path)) as temporary:
         pl.scan_parquet(folder / _ESTIMATES, glob=False).sink_ndjson(temporary)
 
 
@@ -90,7 +91,7 @@ def _write_html(folder: Path, path: Path, _: Job) -> None:
 
 def _write_zip(folder: Path, path: Path, job: Job) -> None:
     request = job.request
-    with replacing(path, path.with_suffix(".tmp")) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with replacing(path, _beside(path)) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.write(folder / _ESTIMATES, _ESTIMATES)
         archive.writestr("NOTICE.md", notice_page(request["modalities"], request["purpose"], request["ground"]))
         archive.writestr("run.json", _without_paths((folder / "run.json").read_text(encoding="utf-8"), folder))
@@ -104,6 +105,11 @@ _WRITERS: dict[str, Callable[[Path, Path, Job], None]] = {
     "html": _write_html,
     "zip": _write_zip,
 }
+
+
+def _beside(path: Path) -> Path:
+    """Where to write a file that another request may be writing just now as well."""
+    return path.with_name(f".{secrets.token_hex(8)}.tmp")
 
 
 def _without_paths(words: str, folder: Path) -> str:

@@ -72,8 +72,8 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            least = 0 if name == "port" else 1e-3
-            if isinstance(value, int | float) and not isinstance(value, bool) and value < least:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if number and (value < 0 or (value == 0 and name != "port")):
                 raise UsageError(
                     f"The setting {name} cannot be {value}.",
                     code="bad_server_setting",

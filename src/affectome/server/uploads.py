@@ -12,6 +12,7 @@ from pathlib import Path
 from starlette.datastructures import UploadFile
 
 from affectome.errors import InputError, UsageError
+from affectome.pipeline.storage import storage_errors
 from affectome.server.failures import refused
 
 _UNSAFE = re.compile(r"[^\w.,()+@ -]")
@@ -51,15 +52,19 @@ async def store_files(uploads: Sequence[UploadFile], folder: Path) -> list[str]:
 
     Returns:
         Their names in the folder.
+
+    Raises:
+        RunError: It cannot be written, such as ``disk_full``.
     """
-    folder.mkdir(parents=True, mode=0o700)
     names: list[str] = []
-    for upload in uploads:
-        name = safe_name(upload.filename, names)
-        with (folder / name).open("xb") as out:
-            while block := await upload.read(_BLOCK):
-                out.write(block)
-        names.append(name)
+    with storage_errors(Path(folder.name)):  # the client is not told where it lies
+        folder.mkdir(parents=True, mode=0o700)
+        for upload in uploads:
+            name = safe_name(upload.filename, names)
+            with (folder / name).open("xb") as out:
+                while block := await upload.read(_BLOCK):
+                    out.write(block)
+            names.append(name)
     return names
 
 
