@@ -49,7 +49,7 @@ def finished(client, answer, headers=None):
     """The job once it has ended."""
     assert answer.status_code == 202, answer.text
     link = answer.json()["links"]["self"]
-    for _ in range(600):
+    for _ in range(1800):
         job = client.get(link, headers=headers).json()
         if job["status"] not in ("queued", "running"):
             return job

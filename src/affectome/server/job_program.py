@@ -21,7 +21,7 @@ from affectome.media.child_program import limit_memory
 from affectome.pipeline import RunProgress, RunSettings
 from affectome.server.uploads import check_unpacked
 
-_NICENESS = 19  # short texts, which somebody waits for, come first
+_NICENESS = 10  # short texts, which somebody waits for, come first
 _SHARD_SECONDS = 120.0
 _DRAWING_MEGABYTES = 64_000  # of address space that the engine behind the charts reserves and does not use
 
