@@ -1,7 +1,13 @@
 """``affectome bench`` from its command to its files, killed half-way and taken up again."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -9,11 +15,13 @@ import pytest
 pytest.importorskip("openai", reason="needs the language extra")
 sys.path.insert(0, str(Path(__file__).parents[1] / "language"))
 
+from test_emobench import scenarios
 from test_emotional_intelligence import invented
+from test_eq_bench import entry
 
 from affectome.cli import main
 
-__all__ = ["invented"]
+__all__ = ["invented", "scenarios"]
 
 
 @pytest.fixture
@@ -33,10 +41,14 @@ def model(monkeypatch):
     return state
 
 
-def bench(capsys, *words):
+def run(capsys, *words):
     with pytest.raises(SystemExit) as ended:
-        main(["bench", "emotional-intelligence", *map(str, words)])
+        main(["bench", *map(str, words)])
     return ended.value.code, capsys.readouterr().out
+
+
+def bench(capsys, *words):
+    return run(capsys, "emotional-intelligence", *words)
 
 
 def test_from_the_command_to_the_files(model, invented, tmp_path, capsys):
@@ -68,3 +80,93 @@ def test_an_interrupted_run_asks_nothing_twice(model, invented, tmp_path, capsys
 def test_without_a_corpus(model, tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("AFFECTOME_DATA", raising=False)
     assert bench(capsys, "--model", "x", "--out", tmp_path)[0] == 2
+
+
+def test_emobench_counts_scenarios_that_are_understood(model, scenarios, tmp_path, capsys, monkeypatch):
+    words = ("--model", "x", "--questions", scenarios, "--out", tmp_path, "--limit", 8)
+    monkeypatch.setenv("COLUMNS", "160")
+    code, printed = run(capsys, "emobench", *words)
+    assert (code, "understanding" in printed) == (0, True)
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert (result["benchmark"], result["items"], result["language"]) == ("emobench", 24, "en")
+    layers = [score["layer"] for score in result["scores"]["scripted"]]
+    assert layers == ["all", "emotion", "cause", "application", "understanding"]
+    assert list(result["scores"])[:2] == ["any letter", "always A"]
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert Counter(line["shown"] for line in lines) == {"all": 24, "none": 24}
+
+
+@pytest.fixture
+def questions(tmp_path):
+    path = tmp_path / "questions.json"
+    path.write_text(json.dumps({str(k): entry(f"dialogue {k}") for k in range(12)}), encoding="utf-8")
+    return path
+
+
+def test_eq_bench_reads_both_passes(monkeypatch, questions, tmp_path, capsys):
+    from affectome.language import ScriptedModel
+
+    said = "Remorseful: 0\nIndifferent: 6\nAffectionate: 0\nAnnoyed: 4"
+
+    def say(ask):
+        odd = int(ask.messages[0].content.split("dialogue ")[1].split()[0]) % 2
+        return f"First pass scores:\n{said}" if odd else "I cannot tell"
+
+    monkeypatch.setattr("affectome.cli.bench.open_model", lambda *_, **__: ScriptedModel(say))
+    code, printed = run(capsys, "eq-bench", "--model", "x", "--questions", questions, "--out", tmp_path / "out")
+    assert (code, "none read" in printed) == (0, True)
+    result = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert result["counted"] == "first"
+    assert result["scores"]["all four equally"]["score"]["value"] == pytest.approx(0)
+    first = result["scores"]["scripted, first pass"]
+    assert (first["items"], first["unread"], first["score"]["value"]) == (6, 6, pytest.approx(100))
+    assert result["scores"]["scripted, revised pass"] == {"items": 0, "unread": 12, "score": None}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that kills")
+def test_a_killed_run_repeats_and_loses_no_question(questions, tmp_path, environment):
+    asked: list[str] = []
+    child: list[subprocess.Popen] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._give({"data": [{"id": "small", "object": "model"}], "object": "list"})
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(body["messages"][0]["content"])
+            if len(asked) == 6:
+                os.kill(child[-1].pid, signal.SIGKILL)
+                return
+            message = {"role": "assistant", "content": "First pass scores:\nnone"}
+            self._give({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+        def _give(self, content):
+            data = json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "affectome", "bench", "eq-bench", "--questions", questions, "--out", out]
+    try:
+        for code in (-signal.SIGKILL, 0):
+            model = f"http://127.0.0.1:{running.server_port}/v1"
+            child.append(subprocess.Popen([*command, "--model", model], env=environment, stdout=subprocess.DEVNULL))
+            assert child[-1].wait(timeout=60) == code
+            assert (out / "result.json").exists() == (code == 0)
+    finally:
+        running.shutdown()
+        running.server_close()
+    times = Counter(asked)
+    assert len(times) == 12
+    assert sorted(times.values()) == [1] * 11 + [2], "the question that was open when the run was killed is asked again"
+    lines = (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [str(k) for k in range(12)]

@@ -56,6 +56,12 @@ def test_layers_are_probed_and_written(model, table, tmp_path, capsys):
     assert best["test"]["mean"] > found["majority"]["macro_f1"] + 0.2
     assert len(best["test"]["values"]) == 2
     assert best["selectivity"] == pytest.approx(best["accuracy"]["mean"] - best["control"]["mean"])
+    assert set(found["answer"]) == {"macro_f1", "macro_f1_centred"}
+    endured = found["persistence"]
+    assert endured["layer"] == found["best_layer"]
+    assert endured["offsets"][0] == 0
+    assert len(endured["accuracies"]) == len(endured["offsets"])
+    assert endured["accuracies"][0]["value"] > 0.9
     assert len(list((out / "activations").rglob("*.safetensors"))) == 100
 
 
@@ -65,6 +71,12 @@ def test_the_result_can_be_printed_as_json(model, table, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert "random weights" in found["model"]
     assert found["probe"] == {"kind": "mlp", "pooling": "last", "seed": 0, "seeds": 2}
+
+
+def test_labels_that_begin_alike_are_not_asked_for(model, table, tmp_path, capsys):
+    table.write_text(table.read_text().replace(",glad,", ",so good,").replace(",angry,", ",so bad,"))
+    probe(table, model=model, label="feeling", out=tmp_path / "out", seeds=2)
+    assert "ambiguous_labels" in capsys.readouterr().out
 
 
 def test_a_handful_of_texts_is_refused(model, tmp_path):

@@ -31,7 +31,7 @@ def invented(tmp_path_factory):
     dialogues = {}
     for k in range(160):
         one, other = (FEELINGS[(k + shift) % 6] for shift in (0, int(rng.integers(1, 6))))
-        said = [f"turn {j} of dialogue {k} about thing {rng.integers(99)}" for j in range(8)]
+        said = [f"turn {j} of dialogue {k} about {'this ' * rng.integers(9)}thing" for j in range(8)]
         turns = [turn(j + 1, "AB"[j % 2], said[j]) for j in range(8)]
         turns[2] = turn(3, "A", said[2], one, [3])
         turns[6] = turn(7, "A", said[6], other, [2])
@@ -59,6 +59,18 @@ def test_right_answers_are_spread_evenly(items):
     assert feelings == dict.fromkeys(FEELINGS, 4)
     directions = Counter(item.options[item.gold] for item in items if item.layer == "dimensional")
     assert set(directions.values()) == {6}
+
+
+def test_the_options_alone_do_not_tell_the_right_one(items):
+    directions = [item for item in items if item.layer == "dimensional"]
+    for option in directions[0].options:
+        places = {item.gold for item in directions if item.options[item.gold] == option}
+        assert len(places) > 1, "a direction is always right at the same letter"
+    assert len({item.options.index(directions[0].options[0]) for item in directions}) == 4
+    for layer in ("appraisal", "social"):
+        options = [(item.options, item.options[item.gold]) for item in items if item.layer == layer]
+        ranks = Counter(sum(len(other) < len(right) for other in some) for some, right in options)
+        assert ranks == dict.fromkeys(range(4), 6), "right answers are not of every length"
 
 
 def test_answers_are_what_people_marked(items, invented):

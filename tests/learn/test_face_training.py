@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,14 +20,15 @@ pytest.importorskip("sklearn")
 from PIL import Image
 
 from affectome.affect import load_taxonomy
-from affectome.errors import InputError
+from affectome.errors import InputError, UsageError
 from affectome.learn.face_corpus import CLASSES, SIDE, VOTES, FaceCorpus, load_faces, without_repeats
 from affectome.learn.face_graph import build_face_graph
 from affectome.learn.face_model import FaceAffectModel
 from affectome.learn.face_recipe import load_face_recipe
-from affectome.learn.face_trainer import FaceTrainer, distorted, standardised
+from affectome.learn.face_trainer import FaceTrainer, _ramp, distorted, standardised
 from affectome.learn.face_training import train_face_recipe
 from affectome.learn.onnx_graph import open_session
+from affectome.learn.prototypes import Prototypes
 from affectome.learn.recipe import recipe_task
 from affectome.models import Bundle, verify
 from affectome.perceive.face_encoder import FaceEncoder
@@ -49,6 +52,8 @@ dropout = 0.1
 single_labels = 0.3
 space = 0.3
 consistency = 0.1
+prototypes = 0.1
+variance_cap = 0.1
 seed = 0
 
 [card]
@@ -94,6 +99,15 @@ def data(tmp_path_factory):
         labels.append({"image": name, **votes})
     pl.DataFrame(images).write_parquet(folder / "images.parquet")
     pl.DataFrame(labels).write_csv(folder / "labels.csv")
+    sentences = root / "emobank/corpus/emobank.csv.gz"
+    sentences.parent.mkdir(parents=True)
+    rows = [
+        "1,train,4,4,3,what a day",
+        "2,train,2,4,3,how dare you",
+        "3,train,2,2,3,it is over",
+        "4,test,3,3,3,a chair",
+    ]
+    sentences.write_bytes(gzip.compress("\n".join(["id,split,V,A,D,text", *rows]).encode()))
     return root
 
 
@@ -111,6 +125,12 @@ def anchors():
         vectors = rng.standard_normal((len(load_taxonomy(name).labels), 12)).astype(np.float32)
         found[name] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return found
+
+
+def prototypes():
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((25, 12)).astype(np.float32)
+    return Prototypes(vectors, rng.dirichlet(np.ones(25), 8).astype(np.float32))
 
 
 def test_votes_are_shares_and_repeats_are_left_out(data):
@@ -180,7 +200,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(data, recipe, tmp_path
     corpus, settings = load_faces(data), load_face_recipe(recipe)
 
     def trained(folder, stop=None):
-        trainer = FaceTrainer(settings, corpus, anchors=anchors(), out=folder, threads=1)
+        trainer = FaceTrainer(settings, corpus, anchors=anchors(), prototypes=prototypes(), out=folder, threads=1)
         if stop:
             losses = trainer._losses
 
@@ -201,10 +221,50 @@ def test_an_interrupted_training_ends_in_the_same_weights(data, recipe, tmp_path
             assert torch.equal(value, again[name]), name
 
 
-def test_without_extras_only_the_votes_count(data, recipe, tmp_path):
-    settings = replace(load_face_recipe(recipe), single_labels=0.0, space=0.0, consistency=0.0)
-    trainer = FaceTrainer(settings, load_faces(data), anchors=anchors(), out=None, threads=1)
-    assert set(trainer._losses(0)) == {"votes"}
+PLAIN = {"single_labels": 0.0, "space": 0.0, "consistency": 0.0, "prototypes": 0.0, "variance_cap": 0.0}
+
+
+@pytest.fixture
+def losses(data, recipe):
+    """Losses of a step of a trainer that has these weights and no others."""
+    corpus, settings = load_faces(data), load_face_recipe(recipe)
+
+    def at(step=0, **weights):
+        given = prototypes() if weights.get("prototypes") else None
+        plain = replace(settings, **(PLAIN | weights))
+        return FaceTrainer(plain, corpus, anchors=anchors(), prototypes=given, out=None, threads=1)._losses(step)
+
+    return at
+
+
+def test_without_extras_only_the_votes_count(losses):
+    assert set(losses()) == {"votes"}
+
+
+def test_a_weight_scales_its_loss_and_leaves_the_votes_alone(losses):
+    plain = losses(step=9)["votes"]
+    for name in ("prototypes", "variance_cap", "consistency"):
+        once, twice = (losses(step=9, **{name: weight}) for weight in (0.5, 1.0))
+        assert set(once) == {"votes", name}
+        assert torch.equal(once["votes"], plain)
+        assert once[name].item() > 0
+        assert twice[name].item() == pytest.approx(2 * once[name].item())
+
+
+def test_the_cap_on_variance_sets_in_slowly(losses):
+    assert losses(step=0, variance_cap=1.0)["variance_cap"].item() == 0
+    assert [_ramp(done) for done in (0, 0.2, 0.4, 0.6, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_prototypes_have_to_be_given(data, recipe):
+    with pytest.raises(UsageError) as caught:
+        FaceTrainer(load_face_recipe(recipe), load_faces(data), anchors=anchors(), out=None)
+    assert caught.value.code == "no_prototypes"
+
+
+def test_the_shipped_recipe_has_every_setting():
+    shipped = load_face_recipe(Path(__file__).parents[2] / "recipes" / "face.toml")
+    assert (shipped.prototypes, shipped.variance_cap) == (0, 0)
 
 
 def test_the_graph_gives_what_the_model_gives():

@@ -27,9 +27,11 @@ def ask(address, path, data=None, kind=None):
         return json.loads(answer.read())
 
 
-def start(port, folder):
+def start(port, folder, database):
     kept = {key: value for key, value in os.environ.items() if not key.startswith("COV")}
     environment = kept | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    if database:
+        environment["AFFECTOME_DATABASE"] = database
     command = [sys.executable, "-m", "affectome", "serve", "--port", str(port), "--folder", str(folder)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(300):
@@ -48,13 +50,19 @@ def upload(content):
     return head.encode() + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def test_a_killed_server_goes_on_with_its_jobs(tmp_path):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """Address of the database, None for a file."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgresql")
+
+
+def test_a_killed_server_goes_on_with_its_jobs(tmp_path, database):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     posts = "text\n" + "".join(f"I am so happy about number {k} that you sent\n" for k in range(ROWS))
-    process = start(port, tmp_path / "server")
+    process = start(port, tmp_path / "server", database)
     try:
         job = ask(address, "/v1/jobs", *upload(posts.encode()))
         waiting = ask(address, "/v1/jobs", *upload(b"text\nthis one has to wait\n"))
@@ -65,7 +73,7 @@ def test_a_killed_server_goes_on_with_its_jobs(tmp_path):
                 break
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process = start(port, tmp_path / "server")
+        process = start(port, tmp_path / "server", database)
         for _ in range(900):
             jobs = {each["id"]: each for each in ask(address, "/v1/jobs")["jobs"]}
             if all(each["status"] in ("finished", "failed") for each in jobs.values()):

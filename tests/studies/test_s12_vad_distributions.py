@@ -80,7 +80,7 @@ def test_a_label_that_never_leads_gets_the_posterior_at_its_mean():
 
 def test_even_smoothing_meets_an_entropy():
     hard = np.eye(7)[[2, 5]]
-    smooth = students._smoothed(hard, 0.8)
+    smooth = students.smoothed_evenly(hard, 0.8)
     assert label_entropy(smooth, exclusive=True) == pytest.approx([0.8, 0.8])
     assert smooth.argmax(axis=1).tolist() == [2, 5]
 
@@ -135,7 +135,8 @@ def fake_features(self, texts):
 
 
 @pytest.mark.train
-def test_the_whole_study_on_toys(toys, tmp_path, monkeypatch):
+def test_the_whole_study_on_toys(toys, made_faces, tmp_path, monkeypatch):
+    made_faces(toys)
     monkeypatch.setattr(students, "_FOLDS", 2)
     monkeypatch.setattr("affectome.learn.features.AffectFeatures.transform", fake_features)
     monkeypatch.setattr(students, "_CONSISTENCY", (0.5, 1.0))
@@ -144,12 +145,16 @@ def test_the_whole_study_on_toys(toys, tmp_path, monkeypatch):
     monkeypatch.setattr(students, "bootstrap", partial(students.bootstrap, resamples=20))
     monkeypatch.setattr(study, "bootstrap", partial(study.bootstrap, resamples=20))
     result = run_study(study.STUDY, StudySettings(toys, tmp_path, threads=1))
-    _, norms, conflicts, posteriors = result.outcome.tables
+    _, norms, conflicts, posteriors, of_faces = result.outcome.tables
     assert norms.title.endswith("3 words")  # calm is no term
     assert [row.role for row in conflicts.rows] == ["baseline", "result", "control", "result"]
     joint = {row.predictor: row.values["joy × sadness"].value for row in conflicts.rows}
     assert joint["soft labels, consistent"] <= joint["soft labels"] < joint["mean shares"]
     assert [row.role for row in posteriors.rows] == ["baseline", "result", "control", "control", "result"]
     assert posteriors.title.endswith("35 headlines")
-    assert [entry["rows"] for entry in result.vaults] == [18, 18, 18, 17]
+    assert [row.role for row in of_faces.rows] == [
+        *("baseline", "baseline", "result", "control", "result", "result", "result", "control", "result")
+    ]
+    assert of_faces.title.endswith("24 faces")
+    assert [entry["rows"] for entry in result.vaults] == [18, 18, 18, 17, 24]
     assert result.data.keys() == set(study.STUDY.data)

@@ -2,8 +2,8 @@
 
 from affectome.api.analysis import analyze
 from affectome.api.options import ReaderOptions
-from affectome.api.reading import Reading, read, single_segment
-from affectome.api.sources import InputOptions, listen, open_source
+from affectome.api.reading import Reading, read, read_texts, single_segment
+from affectome.api.sources import InputOptions, listen, open_source, open_speech_detector
 
 __all__ = [
     "InputOptions",
@@ -12,6 +12,8 @@ __all__ = [
     "analyze",
     "listen",
     "open_source",
+    "open_speech_detector",
     "read",
+    "read_texts",
     "single_segment",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from affectome.api.options import ReaderOptions
-from affectome.perceive import (
-    TextReader,
-)
+from affectome.perceive import TextReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,23 @@ def read(text: str, options: ReaderOptions | None = None, *, reader: TextReader 
         ModelError: The bundle is missing, changed, or not allowed for commercial use.
         UsageError: The taxonomy or a label does not fit.
     """
-    reader = reader or (options or ReaderOptions()).open(threads=2)
-    row = reader.perceive(single_segment(text)).row(0, named=True)
+    return read_texts([text], reader or (options or ReaderOptions()).open(threads=2))[0]
+
+
+def read_texts(texts: Sequence[str], reader: TextReader) -> list[Reading]:
+    """Read a handful of texts at once; `analyze` is for many.
+
+    Args:
+        texts: English texts.
+        reader: A loaded reader.
+    """
+    if not texts:
+        return []
+    segments = pl.concat([single_segment(text) for text in texts])
+    return [_as_reading(row, reader) for row in reader.perceive(segments).iter_rows(named=True)]
+
+
+def _as_reading(row: dict[str, Any], reader: TextReader) -> Reading:
     emotion: dict[str, float] = row["emotion"] or {}
     dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
     if reader.exclusive:

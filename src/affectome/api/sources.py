@@ -169,7 +169,7 @@ def _sound(
     """The sound of some files, each stretch for the modalities it is there for."""
     return read_recordings(
         paths,
-        detector=None if inputs.whole_clips else _detector(),
+        detector=None if inputs.whole_clips else open_speech_detector(),
         max_seconds=inputs.max_seconds,
         whole_clips=inputs.whole_clips,
         turns=inputs.turns(),
@@ -213,7 +213,7 @@ def listen(
             next_step="Leave it out, or give a recording.",
         )
     voice = open_readers(reader or ReaderOptions(), ("voice",), inputs.transcription())
-    for segment in read_stream(stream, detector=_detector(), max_seconds=inputs.max_seconds):
+    for segment in read_stream(stream, detector=open_speech_detector(), max_seconds=inputs.max_seconds):
         yield voice(segment).row(0, named=True)
 
 
@@ -221,7 +221,13 @@ def _finder() -> FaceDetector:
     return FaceDetector(locate(_FINDER[0]) / _FINDER[1])
 
 
-def _detector() -> SpeechDetector:
+def open_speech_detector() -> SpeechDetector:
+    """What finds speech in sound.
+
+    Raises:
+        MissingExtraError: The ``voice`` extra is not installed.
+        ModelError: Its weights are not there.
+    """
     return SpeechDetector(locate(_DETECTOR[0]) / _DETECTOR[1])
 
 

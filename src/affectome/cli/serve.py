@@ -6,8 +6,9 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from affectome.cli.output import at_commas, console, print_json, print_table
 from affectome.errors import MissingExtraError, UsageError
@@ -17,6 +18,7 @@ keys = App(name="keys", help="Who may call a server.")
 app.command(keys)
 _PACKAGES = ("fastapi", "uvicorn", "prometheus_client", "multipart")
 _FOLDER = Path("affectome-server")
+Database = Annotated[str | None, Parameter(env_var="AFFECTOME_DATABASE", show_env_var=False)]
 
 
 @app.default
@@ -25,6 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     folder: Path = _FOLDER,
+    database: Database = None,
     origins: tuple[str, ...] = (),
     job_workers: int = 1,
     keep_hours: float = 24.0,
@@ -45,6 +48,8 @@ def serve(
         host: Address to listen on.
         port: Port to listen on.
         folder: Where uploads, results and the records of the jobs lie.
+        database: PostgreSQL database for the records instead, postgresql://USER@HOST/NAME; better in the variable
+            AFFECTOME_DATABASE than in the command if there is a password in it.
         origins: Web pages of these origins may call, with commas between them; by default none.
         job_workers: Jobs that run at a time.
         keep_hours: Hours after which upload and results of a job are erased.
@@ -61,6 +66,7 @@ def serve(
         host=host,
         port=port,
         folder=folder,
+        database=database,
         origins=at_commas(origins),
         job_workers=job_workers,
         keep_hours=keep_hours,
@@ -69,7 +75,7 @@ def serve(
         transcribe=transcribe,
         commercial=commercial,
     )
-    store = open_store(folder)
+    store = open_store(folder, database)
     strangers = not settings.local and not store.all_keys()
     store.close()
     if strangers:
@@ -85,7 +91,14 @@ def serve(
 
 
 @app.command
-def erase(*, folder: Path = _FOLDER, key: str | None = None, job: str | None = None, all: bool = False) -> int:
+def erase(
+    *,
+    folder: Path = _FOLDER,
+    database: Database = None,
+    key: str | None = None,
+    job: str | None = None,
+    all: bool = False,
+) -> int:
     """Erase uploads, results and records of jobs, whether the server runs or not; a job under way is stopped.
 
     For example:
@@ -95,6 +108,7 @@ def erase(*, folder: Path = _FOLDER, key: str | None = None, job: str | None = N
 
     Args:
         folder: Folder of the server.
+        database: Its database, if it has one; by default AFFECTOME_DATABASE.
         key: All jobs of the key of this name.
         job: The job of this id.
         all: All jobs.
@@ -106,7 +120,7 @@ def erase(*, folder: Path = _FOLDER, key: str | None = None, job: str | None = N
         raise UsageError(
             "It is not said what to erase.", code="bad_usage", next_step="Give --key NAME, --job ID or --all."
         )
-    store = open_store(folder)
+    store = open_store(folder, database)
     owners = {each.name: each.id for each in store.all_keys()}
     if key is not None and key not in owners:
         store.close()
@@ -120,18 +134,21 @@ def erase(*, folder: Path = _FOLDER, key: str | None = None, job: str | None = N
 
 
 @keys.command(name="add")
-def add_key(name: str, /, *, folder: Path = _FOLDER, requests_a_minute: int | None = None) -> int:
+def add_key(
+    name: str, /, *, folder: Path = _FOLDER, database: Database = None, requests_a_minute: int | None = None
+) -> int:
     """Make a key and print it; nobody can show it again.
 
     Args:
         name: Whose it is.
         folder: Folder of the server.
+        database: Its database, if it has one; by default AFFECTOME_DATABASE.
         requests_a_minute: Its own rate limit.
     """
     _require_packages()
     from affectome.server import make_key, open_store
 
-    store = open_store(folder)
+    store = open_store(folder, database)
     try:
         key = make_key(store, name, requests_a_minute)
     finally:
@@ -141,17 +158,18 @@ def add_key(name: str, /, *, folder: Path = _FOLDER, requests_a_minute: int | No
 
 
 @keys.command(name="list")
-def list_keys(*, folder: Path = _FOLDER, json: bool = False) -> int:
+def list_keys(*, folder: Path = _FOLDER, database: Database = None, json: bool = False) -> int:
     """List whose keys there are.
 
     Args:
         folder: Folder of the server.
+        database: Its database, if it has one; by default AFFECTOME_DATABASE.
         json: Print JSON.
     """
     _require_packages()
     from affectome.server import open_store
 
-    store = open_store(folder)
+    store = open_store(folder, database)
     found = [
         {
             "name": key.name,
@@ -169,17 +187,18 @@ def list_keys(*, folder: Path = _FOLDER, json: bool = False) -> int:
 
 
 @keys.command(name="remove")
-def remove_key(name: str, /, *, folder: Path = _FOLDER) -> int:
+def remove_key(name: str, /, *, folder: Path = _FOLDER, database: Database = None) -> int:
     """Remove a key; the jobs sent with it are erased when their time is over.
 
     Args:
         name: Whose it is.
         folder: Folder of the server.
+        database: Its database, if it has one; by default AFFECTOME_DATABASE.
     """
     _require_packages()
     from affectome.server import open_store
 
-    store = open_store(folder)
+    store = open_store(folder, database)
     known = [key.name for key in store.all_keys()]
     gone = store.remove_key(name)
     store.close()

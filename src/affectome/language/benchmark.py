@@ -4,19 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affectome.evaluate import Interval, bootstrap
-from affectome.language.chat import ChatModel
-from affectome.language.emotional_intelligence import LETTERS, Item, Shown
+from affectome.language.chat import Ask, ChatModel
+from affectome.language.emotional_intelligence import Shown
 
 _RESAMPLES = 1000
 
 
-class Answer(NamedTuple):
+class Question(Protocol):
+    """A question of a benchmark with some options, such as an `affectome.language.emotional_intelligence.Item`."""
+
+    @property
+    def id(self) -> str:
+        """Identifier in its benchmark."""
+        ...
+
+    @property
+    def layer(self) -> str:
+        """What it asks for."""
+        ...
+
+    @property
+    def dialogue(self) -> str:
+        """What it is about; questions about the same thing are resampled together."""
+        ...
+
+    @property
+    def options(self) -> Sequence[str]:
+        """The answers to choose from."""
+        ...
+
+    @property
+    def gold(self) -> int:
+        """Position of the right one."""
+        ...
+
+    def ask(self, shown: Shown = "all") -> Ask:
+        """The request, with as many choices as options and in their order."""
+        ...
+
+
+Q = TypeVar("Q", bound=Question)
+
+
+class Answer(NamedTuple, Generic[Q]):
     """What a model chose.
 
     Attributes:
@@ -25,7 +61,7 @@ class Answer(NamedTuple):
         failure: Why not.
     """
 
-    item: Item
+    item: Q
     choice: int
     failure: str
 
@@ -49,11 +85,11 @@ class LayerScore:
 
 def ask_all(
     model: ChatModel,
-    items: Sequence[Item],
+    items: Sequence[Q],
     *,
     shown: Shown = "all",
     report: Callable[[int], None] | None = None,
-) -> list[Answer]:
+) -> list[Answer[Q]]:
     """Ask every question once.
 
     Args:
@@ -67,15 +103,16 @@ def ask_all(
     """
     answers = []
     for count, item in enumerate(items, start=1):
-        reply = model.answer(item.ask(shown))
-        choice = LETTERS.index(reply.choice) if reply.choice else -1
+        ask = item.ask(shown)
+        reply = model.answer(ask)
+        choice = ask.choices.index(reply.choice) if reply.choice else -1
         answers.append(Answer(item, choice, reply.failure))
         if report is not None:
             report(count)
     return answers
 
 
-def score_layers(answers: Sequence[Answer], *, seed: int = 0) -> list[LayerScore]:
+def score_layers(answers: Sequence[Answer[Q]], *, seed: int = 0) -> list[LayerScore]:
     """Scores of all questions together and of each layer, in the order in which they come."""
     layers = list(dict.fromkeys(answer.item.layer for answer in answers))
     return [
@@ -84,7 +121,7 @@ def score_layers(answers: Sequence[Answer], *, seed: int = 0) -> list[LayerScore
     ]
 
 
-def _score(name: str, answers: Sequence[Answer], seed: int) -> LayerScore:
+def _score(name: str, answers: Sequence[Answer[Q]], seed: int) -> LayerScore:
     read = [answer for answer in answers if answer.choice >= 0]
     accuracy = None
     if read:
@@ -103,12 +140,12 @@ def _share_right(*, truth: NDArray[np.int64], prediction: NDArray[np.int64]) -> 
     return float((truth == prediction).mean())
 
 
-def choose_always(items: Sequence[Item], letter: int = 0) -> list[Answer]:
+def choose_always(items: Sequence[Q], letter: int = 0) -> list[Answer[Q]]:
     """The answers of somebody who always takes the same letter."""
     return [Answer(item, letter, "") for item in items]
 
 
-def choose_at_random(items: Sequence[Item], *, seed: int = 0) -> list[Answer]:
+def choose_at_random(items: Sequence[Q], *, seed: int = 0) -> list[Answer[Q]]:
     """The answers of somebody who does not read the questions."""
-    chosen = np.random.default_rng(seed).integers(0, len(LETTERS), len(items))
+    chosen = np.random.default_rng(seed).integers(0, [len(item.options) for item in items])
     return [Answer(item, int(choice), "") for item, choice in zip(items, chosen, strict=True)]

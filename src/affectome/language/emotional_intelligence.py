@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import cycle
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +29,7 @@ Shown = Literal["all", "last", "none"]
 LETTERS = ("A", "B", "C", "D")
 LAYERS: tuple[Layer, ...] = ("foundational", "dimensional", "appraisal", "social")
 _FOLDER, _PARTS = "reccon", ("train", "valid", "test")
+_EARLIEST = 3  # turn that is asked for as an answer
 _SAID_WORDS = 40  # of a turn that is quoted in a question
 _SMALL_CHANGE = 0.15  # of valence or arousal that has no direction
 _ALIASES = {"happy": "happiness", "sad": "sadness", "excited": "happiness", "surprised": "surprise", "angry": "anger"}
@@ -92,8 +93,9 @@ class Item:
 def build_items(data: Path, *, a_layer: int = 160, seed: int = 0) -> list[Item]:
     """Items from the dialogues of RECCON, the same ones for the same seed.
 
-    Each layer has at most one item a dialogue. Right answers are spread evenly over the four places and, where they are
-    feelings or directions, over these.
+    Each layer has at most one item a dialogue. Right answers are spread evenly over the four places, where they are
+    feelings or directions over these, and where they are turns over the places in the order of the options' lengths:
+    from the options alone nobody can tell which is right.
 
     Args:
         data: Folder with the corpus in ``reccon``: ``dailydialog_<part>.json``, which may be gzipped.
@@ -107,10 +109,17 @@ def build_items(data: Path, *, a_layer: int = 160, seed: int = 0) -> list[Item]:
     rng = np.random.default_rng(seed)
     items = []
     for layer in LAYERS:
-        found = list(_MAKERS[layer](dialogues, rng))
-        for item, gold in zip(found[:a_layer], cycle(range(len(LETTERS))), strict=False):
-            items.append(item.turned(gold - item.gold))
+        found = list(islice(_MAKERS[layer](dialogues, rng), a_layer))
+        places = rng.permutation(np.arange(len(found)) % len(LETTERS))
+        items += [_laid_out(item, int(place), rng) for item, place in zip(found, places, strict=True)]
     return items
+
+
+def _laid_out(item: Item, place: int, rng: np.random.Generator) -> Item:
+    """The item with its right option, which comes first, at a place and the others in any order."""
+    options = [item.options[int(k)] for k in rng.permutation(np.arange(1, len(item.options)))]
+    options.insert(place, item.options[0])
+    return replace(item, options=tuple(options), gold=place)
 
 
 def load_dialogues(folder: Path) -> dict[str, list[Turn]]:
@@ -190,36 +199,62 @@ def _dimensional(dialogues: Mapping[str, list[Turn]], rng: np.random.Generator) 
 def _appraisal(dialogues: Mapping[str, list[Turn]], rng: np.random.Generator) -> Iterator[Item]:
     """Which earlier turn a feeling comes from."""
     used: set[str] = set()
+    rank = 0
     for dialogue, k, turn in _shuffled(dialogues, rng):
         turns = dialogues[dialogue]
         causes = [c for c in turn.causes if c < k]
-        texts = {turns[c].text for c in turn.causes if c < len(turns)} | {turn.text}
-        others = [each.text for each in turns[:k] if each.text not in texts]
-        if dialogue in used or turn.feeling == "neutral" or len(causes) != 1 or len(set(others)) < 3:
+        if dialogue in used or turn.feeling == "neutral" or len(causes) != 1:
             continue
-        used.add(dialogue)
-        chosen = [str(each) for each in rng.choice(sorted(set(others)), 3, replace=False)]
-        yield _item("appraisal", dialogues, dialogue, k, [turns[causes[0]].text, *chosen], feeling=_word(turn.feeling))
+        right = turns[causes[0]].text
+        texts = {turns[c].text for c in turn.causes if c < len(turns)} | {turn.text}
+        chosen = _around(right, sorted({each.text for each in turns[:k]} - texts), rank, rng)
+        if chosen:
+            used.add(dialogue)
+            rank = (rank + 1) % len(LETTERS)
+            yield _item("appraisal", dialogues, dialogue, k, [right, *chosen], feeling=_word(turn.feeling))
 
 
 def _social(dialogues: Mapping[str, list[Turn]], rng: np.random.Generator) -> Iterator[Item]:
     """What is said next, beside what others said next elsewhere, of about the same length."""
-    answers = [(name, turns[k]) for name, turns in dialogues.items() for k in range(2, len(turns))]
+    answers = [
+        (name, turns[k])
+        for name, turns in dialogues.items()
+        for k in range(_EARLIEST, len(turns))
+        if _answers(turns, k)
+    ]
     answers.sort(key=lambda pair: (len(pair[1].text), pair))
-    place = {(name, turn): k for k, (name, turn) in enumerate(answers)}
+    place = {pair: k for k, pair in enumerate(answers)}
     used: set[str] = set()
+    rank = 0
     for dialogue, k, turn in _shuffled(dialogues, rng):
-        if dialogue in used or k < 3 or turn.speaker == dialogues[dialogue][k - 1].speaker:
+        if dialogue in used or k < _EARLIEST or not _answers(dialogues[dialogue], k):
             continue
         at = place[dialogue, turn]
         near = [other for name, other in answers[max(0, at - 40) : at + 41] if name != dialogue]
-        texts = sorted({other.text for other in near} - {each.text for each in dialogues[dialogue]})
-        if len(texts) < 3:
-            continue
-        used.add(dialogue)
-        chosen = [str(each) for each in rng.choice(texts, 3, replace=False)]
-        item = _item("social", dialogues, dialogue, k, [turn.text, *chosen])
-        yield replace(item, turns=item.turns[:-1])
+        others = sorted({other.text for other in near} - {each.text for each in dialogues[dialogue]})
+        chosen = _around(turn.text, others, rank, rng)
+        if chosen:
+            used.add(dialogue)
+            rank = (rank + 1) % len(LETTERS)
+            item = _item("social", dialogues, dialogue, k, [turn.text, *chosen])
+            yield replace(item, turns=item.turns[:-1])
+
+
+def _answers(turns: Sequence[Turn], k: int) -> bool:
+    """Whether a turn is said by somebody else than the one before."""
+    return turns[k].speaker != turns[k - 1].speaker
+
+
+def _around(right: str, others: Sequence[str], rank: int, rng: np.random.Generator) -> list[str]:
+    """Three of the others, as many of them shorter than the right one as the rank says; none if there are too few."""
+    shorter = [each for each in others if len(each) < len(right)]
+    longer = [each for each in others if len(each) > len(right)]
+    above = len(LETTERS) - 1 - rank
+    if len(shorter) < rank or len(longer) < above:
+        return []
+    return [
+        str(each) for some, n in ((shorter, rank), (longer, above)) if n for each in rng.choice(some, n, replace=False)
+    ]
 
 
 _MAKERS: Mapping[Layer, Callable[[Mapping[str, list[Turn]], np.random.Generator], Iterator[Item]]] = {

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from affectome.affect import list_taxonomies, load_taxonomy, load_term_gaussians
+from affectome.affect import list_taxonomies, load_taxonomy
 from affectome.affect.space import AffectSpace
 from affectome.learn.calibration import fit_presence, fit_sharpness, fit_temperature
 from affectome.learn.checkpoints import whole_folder
 from affectome.learn.face_corpus import CLASSES, VOTES, FaceCorpus
 from affectome.learn.face_graph import build_face_graph
+from affectome.learn.face_prototypes import expression_gaussians
 from affectome.learn.face_recipe import FaceRecipe
 from affectome.learn.onnx_graph import open_session, save_graph
 from affectome.models import Card, FileEntry, TrainingData, write_card
@@ -32,7 +33,6 @@ Array = NDArray[np.float32]
 
 _SEVEN = len(load_taxonomy(CLASSES).labels)
 _SAMPLE = 2000  # training faces for the background
-_OTHER_WORD = {"happiness": "joy"}  # the table of Gaussians has this word instead
 
 
 def write_face_bundle(
@@ -90,16 +90,14 @@ def _fit_readout(
             seen.labels[CLASSES], np.eye(seen.labels[CLASSES].shape[1], dtype=np.float32)[dev.classes]
         ),
     }
-    gaussians = load_term_gaussians()
-    terms = [gaussians.terms.index(_OTHER_WORD.get(label, label)) for label in load_taxonomy(VOTES).labels]
-    means, spreads = gaussians.mean[terms], gaussians.sd[terms]
+    gaussians = expression_gaussians()
     return {
         "taxonomy": VOTES,
         "temperature": temperature,
         "presence": list(fit_presence(similarity.ravel()[:, None], dev.votes.ravel()[:, None])),
         "sharpness": fit_sharpness(similarity, dev.votes),
-        "term_means": means.round(4).tolist(),
-        "term_spreads": spreads.round(4).tolist(),
+        "term_means": gaussians.mean.round(4).tolist(),
+        "term_spreads": gaussians.sd.round(4).tolist(),
         "space": {"model": words.model, "sha256": words.sha256},
     }
 

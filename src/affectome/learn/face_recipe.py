@@ -18,6 +18,8 @@ _LIMITS = {
     "single_labels": (0, 100),
     "space": (0, 100),
     "consistency": (0, 100),
+    "prototypes": (0, 100),
+    "variance_cap": (0, 100),
     "seed": (0, 2**31 - 1),
 }
 
@@ -43,6 +45,9 @@ class FaceRecipe:
         single_labels: Weight of the older single labels beside the votes.
         space: Weight of the place in the affect space.
         consistency: Weight of the penalty on feelings that exclude each other (Figueiredo et al., arXiv:2602.06778).
+        prototypes: Weight of the pull toward prototypes of places in valence and arousal (arXiv:2509.11916).
+        variance_cap: Weight of the cap on how far happy and how far surprised faces spread (arXiv:2509.11916), which
+            sets in between a fifth and three fifths of the steps.
         seed: Seed of everything random.
         card: Text for the card.
     """
@@ -63,6 +68,8 @@ class FaceRecipe:
     single_labels: float
     space: float
     consistency: float
+    prototypes: float
+    variance_cap: float
     seed: int
     card: CardText
 

@@ -10,14 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, cross_entropy, grid_sample
+from torch.nn.functional import affine_grid, cross_entropy, grid_sample, normalize
 
 from affectome.affect import load_taxonomy
+from affectome.errors import UsageError
 from affectome.learn.descent import Descent, Progress
 from affectome.learn.face_corpus import CLASSES, SIDE, VOTES, FaceCorpus
 from affectome.learn.face_model import FaceAffectModel
 from affectome.learn.face_recipe import FaceRecipe
-from affectome.learn.objectives import conflict_consistency, conflict_weights, soft_cross_entropy
+from affectome.learn.objectives import (
+    conflict_consistency,
+    conflict_weights,
+    prototype_loss,
+    soft_cross_entropy,
+    variance_cap,
+)
+from affectome.learn.prototypes import Prototypes
 
 Array = NDArray[np.float32]
 
@@ -31,7 +39,12 @@ CONFLICTS = {
 }
 """How much two expressions exclude each other: strongly 0.8, somewhat 0.4."""
 
+CAPPED = ("happiness", "surprise")
+"""Expressions whose faces a cap on variance keeps close together."""
+
 _SINGLE_SMOOTHING = 0.1
+_CAP, _MARGIN = 0.1, 0.8  # squared distance of unit vectors to the centre of their class, and between centres
+_RAMP = 0.2, 0.6  # shares of the steps between which the cap sets in
 _TURN, _ZOOM, _SHIFT = 15.0, 0.18, 0.1  # degrees, share of the side
 _ERASED = 0.3  # share of the faces of which a rectangle is hidden
 _BLURRED = 0.25
@@ -45,8 +58,13 @@ class FaceTrainer:
         recipe: The settings.
         corpus: The faces; only training rows are used.
         anchors: Unit vectors (labels, space) of ``ferplus8`` and ``fer7`` in the affect space.
+        prototypes: Needed by a recipe that gives them weight; their columns of shares are those of ``ferplus8``.
+        conflicts: Weights of pairs of expressions that exclude each other.
         out: Folder for checkpoints; without one, an interrupted run is lost.
         threads: Processor threads.
+
+    Raises:
+        UsageError: The recipe gives weight to prototypes and there are none.
     """
 
     def __init__(
@@ -55,9 +73,18 @@ class FaceTrainer:
         corpus: FaceCorpus,
         *,
         anchors: Mapping[str, Array],
+        prototypes: Prototypes | None = None,
+        conflicts: Mapping[tuple[str, str], float] = CONFLICTS,
         out: Path | None,
         threads: int = 2,
     ) -> None:
+        if recipe.prototypes and prototypes is None:
+            raise UsageError(
+                "The recipe gives weight to prototypes and there are none.",
+                code="no_prototypes",
+                value=recipe.prototypes,
+                next_step="Give the prototypes, or set their weight to 0.",
+            )
         torch.set_num_threads(threads)
         torch.manual_seed(recipe.seed)
         self.recipe, self.corpus = recipe, corpus.part("train")
@@ -68,7 +95,10 @@ class FaceTrainer:
             recipe.dropout,
             {name: torch.from_numpy(anchors[name]) for name in (VOTES, CLASSES)},
         )
-        self.conflicts = conflict_weights(load_taxonomy(VOTES).labels, CONFLICTS)
+        labels = load_taxonomy(VOTES).labels
+        self.conflicts = conflict_weights(labels, conflicts)
+        self.capped = [labels.index(label) for label in CAPPED]
+        self.prototypes = None if prototypes is None else [torch.from_numpy(each) for each in prototypes]
         self.descent = Descent(
             self.model,
             {name: recipe.learning_rate for name, _ in self.model.named_parameters()},
@@ -100,8 +130,9 @@ class FaceTrainer:
         votes = torch.from_numpy(self.corpus.votes[rows])
         classes = torch.from_numpy(self.corpus.classes[rows])
         with torch.autocast("cpu", torch.bfloat16):
-            features = model.features(faces)
-        features = model.dropout(features.float())
+            pooled = model.features(faces)
+        pooled = pooled.float()
+        features = model.dropout(pooled)
         logits = model.label_logits(features, VOTES)
         losses = {"votes": soft_cross_entropy(logits, votes)}
         if recipe.single_labels:
@@ -112,6 +143,13 @@ class FaceTrainer:
             losses["space"] = recipe.space * soft_cross_entropy(placed, votes)
         if recipe.consistency:
             losses["consistency"] = recipe.consistency * conflict_consistency(logits.softmax(1), self.conflicts)
+        if recipe.prototypes and self.prototypes:
+            vectors, shares = self.prototypes
+            pull = prototype_loss(model.vectors(features), vectors, votes @ shares)
+            losses["prototypes"] = recipe.prototypes * pull
+        if recipe.variance_cap:
+            spread = variance_cap(normalize(pooled), votes.argmax(1), capped=self.capped, cap=_CAP, margin=_MARGIN)
+            losses["variance_cap"] = recipe.variance_cap * _ramp(step / recipe.steps) * spread
         return losses
 
     def _settle(self) -> None:
@@ -129,6 +167,12 @@ class FaceTrainer:
                 if len(part) > 1:
                     self.model.features(distorted(part, rng))
         self.model.eval()
+
+
+def _ramp(done: float) -> float:
+    """Rises from 0 to 1 along half a cosine while the share of the steps that are done passes `_RAMP`."""
+    begin, end = _RAMP
+    return 0.5 - 0.5 * math.cos(math.pi * min(max((done - begin) / (end - begin), 0.0), 1.0))
 
 
 def standardised(faces: Tensor) -> Tensor:

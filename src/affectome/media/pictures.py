@@ -19,7 +19,7 @@ from affectome.media.files import FileProblem, FoundFile, content_hash, find_fil
 from affectome.media.picture_decoding import PictureDecoder, PictureLimits
 from affectome.media.segments import segments_schema
 
-_SHARD_PICTURES, _SHARD_FACES = 32, 96
+_SHARD_PICTURES, _SHARD_FACES = 16, 48
 _LONGEST = 320  # pixels of the longer side of a picture whose look is read
 _MOST_FACES = 500  # of one picture; the surest are kept
 
@@ -109,7 +109,7 @@ class PictureSource:
     def shards(self) -> Iterator[pl.DataFrame]:
         """Tables with the columns of `pictures_schema`, the same ones on every call.
 
-        For each 32 pictures or 96 faces a table of the faces, from left to right, and one of the pictures themselves,
+        For each 16 pictures or 48 faces a table of the faces, from left to right, and one of the pictures themselves,
         whichever are read. A picture without a face has one row without a picture, one that cannot be decoded a row
         with an error in each table.
         """

@@ -49,7 +49,7 @@ def create_app(settings: ServerSettings | None = None) -> FastAPI:
     """
     settings = settings or ServerSettings()
     metrics = Metrics()
-    store = open_store(settings.folder)
+    store = open_store(settings.folder, settings.database)
     access = Access(store, settings)
     metrics.watch_jobs(store.counts)
 

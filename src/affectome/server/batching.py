@@ -13,11 +13,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
 
-import polars as pl
-
-from affectome.api import ReaderOptions, Reading, single_segment
+from affectome.api import ReaderOptions, Reading, read_texts
 from affectome.errors import RunError
 from affectome.perceive import Contribution, TextReader
 from affectome.server.failures import refused
@@ -152,9 +149,7 @@ class TextService:
         self._metrics.waiting.inc(sign * len(waiting.texts))
 
     def _read(self, texts: Sequence[str], options: ReaderOptions) -> list[Reading]:
-        reader = self._reader(options)
-        segments = pl.concat([single_segment(text) for text in texts])
-        return [_as_reading(row, reader) for row in reader.perceive(segments).iter_rows(named=True)]
+        return read_texts(texts, self._reader(options))
 
     def _reader(self, options: ReaderOptions) -> TextReader:
         """The reader of a vocabulary, called in one thread only."""
@@ -165,26 +160,3 @@ class TextService:
         if len(self._readers) > _READERS:
             self._readers.popitem(last=False)
         return reader
-
-
-def _as_reading(row: dict[str, Any], reader: TextReader) -> Reading:
-    emotion: dict[str, float] = row["emotion"] or {}
-    dimensions = [f"{name}{suffix}" for name in ("valence", "arousal", "dominance") for suffix in ("", "_sd")]
-    if reader.exclusive:
-        present: tuple[str, ...] = (row["top"],) if emotion else ()
-    else:
-        present = tuple(label for label, p in emotion.items() if p >= reader.thresholds.get(label, 0.5))
-    return Reading(
-        text=row["text"],
-        status=row["status"],
-        error=row["error"],
-        emotion=dict(sorted(emotion.items(), key=lambda item: -item[1])),
-        present=present,
-        dimensions={name: row[name] for name in dimensions} if emotion else {},
-        tone=row["tone"] if emotion else {},
-        rating=row.get("rating") or {},
-        confidence=row["confidence"],
-        entropy=row["entropy"],
-        model=row["model"],
-        taxonomy=row["taxonomy"],
-    )

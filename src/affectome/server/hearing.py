@@ -11,10 +11,9 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import IO, Any, cast
 
-from affectome.api import ReaderOptions
+from affectome.api import ReaderOptions, open_speech_detector
 from affectome.errors import RunError
-from affectome.media import SpeechDetector, read_stream
-from affectome.models import locate
+from affectome.media import read_stream
 from affectome.perceive import VoiceReader
 from affectome.server.failures import refused
 
@@ -35,7 +34,7 @@ class VoiceService:
         self._threads = ThreadPoolExecutor(streams, "hear-stream")
         self._one_at_a_time = threading.Lock()
         self._reader = lru_cache(_READERS)(_open_reader)
-        self._detector = lru_cache(1)(_open_detector)
+        self._detector = lru_cache(1)(open_speech_detector)
 
     def close(self) -> None:
         """End the threads once their streams have ended."""
@@ -131,7 +130,3 @@ class SoundPipe(io.RawIOBase):
 
 def _open_reader(options: ReaderOptions) -> VoiceReader:
     return options.open_voice()
-
-
-def _open_detector() -> SpeechDetector:
-    return SpeechDetector(locate("silero-vad") / "silero_vad_16k_sequence.onnx")

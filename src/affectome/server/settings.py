@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from affectome.errors import UsageError
@@ -16,7 +16,8 @@ class ServerSettings:
     Args:
         host: Address to listen on.
         port: Port to listen on.
-        folder: Where uploads, results and the records of the jobs lie.
+        folder: Where uploads and results lie, and the records of the jobs unless there is a database for them.
+        database: Address of a PostgreSQL database for the records; servers that share one share the folder too.
         origins: Web pages of these origins may call the server, such as https://example.org; by default none.
         job_workers: Jobs that run at a time.
         keep_hours: Hours after which the upload and the results of a job are erased, counted from its arrival.
@@ -46,6 +47,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     folder: Path = Path("affectome-server")
+    database: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
     job_workers: int = 1
     keep_hours: float = 24.0

@@ -1,10 +1,10 @@
-"""Jobs and keys in SQLite."""
+"""Jobs and keys in an SQL database."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from affectome.errors import RunError, UsageError
+from affectome.server.databases import Connection, Database, open_database
 from affectome.server.jobs import Job, Key, Status, Store
 
 _COLUMNS = "id, owner, request, status, created, expires, started, finished, attempts, progress, outcome"
@@ -32,26 +33,28 @@ _WAITING = "(status = 'queued' OR (status = 'running' AND leased < ?))"
 Row = Sequence[Any]
 
 
-def open_store(folder: Path) -> Store:
-    """The store in a folder.
+def open_store(folder: Path, database: str | None = None) -> Store:
+    """The store in a PostgreSQL database, or in a folder.
 
     Args:
         folder: Folder of the SQLite file, made if need be, for its owner alone.
+        database: Address of a PostgreSQL database, instead of the file.
 
     Raises:
+        MissingExtraError: psycopg is needed and not installed.
         RunError: ``store_unreachable``.
+        UsageError: ``bad_database``.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return _SqlStore(folder / "jobs.sqlite")
+    return _SqlStore(open_database(folder, database))
 
 
 class _SqlStore:
-    """The store in a SQLite file: one connection, shared by all threads; transactions that write exclude each other."""
+    """The store in a database: one connection, shared by all threads; transactions that write exclude each other."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._lock = threading.Lock()
-        self._connection: Any = None
+        self._connection: Connection | None = None
         with self._writing() as execute:
             for statement in _SCHEMA:
                 execute(statement)
@@ -149,7 +152,7 @@ class _SqlStore:
                     "INSERT INTO api_keys (id, name, digest, created, requests_a_minute) VALUES (?, ?, ?, ?, ?)",
                     *(key.id, key.name, key.digest, key.created, key.requests_a_minute),
                 )
-        except sqlite3.IntegrityError as error:
+        except self._database.taken as error:
             raise UsageError(
                 f"There is a key named {key.name!r} already.",
                 code="key_exists",
@@ -177,13 +180,6 @@ class _SqlStore:
                 self._connection.close()
                 self._connection = None
 
-    def _connected(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False, isolation_level=None)
-        self._path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
     @staticmethod
     def _changed(execute: Callable[..., list[Row]], statement: str, *values: object) -> bool:
         return bool(execute(f"{statement} RETURNING id", *values))
@@ -191,23 +187,24 @@ class _SqlStore:
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Callable[..., list[Row]]]:
         with self._reading() as execute:
-            self._connection.execute("BEGIN IMMEDIATE")
+            for statement in self._database.begin:
+                execute(statement)
             try:
                 yield execute
             except BaseException:
-                with contextlib.suppress(sqlite3.OperationalError):
-                    self._connection.execute("ROLLBACK")
+                with contextlib.suppress(self._database.unreachable):
+                    execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            execute("COMMIT")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Callable[..., list[Row]]]:
         with self._lock:
             try:
                 if self._connection is None:
-                    self._connection = self._connected()
-                yield self._execute
-            except sqlite3.OperationalError as error:
+                    self._connection = self._database.connect()
+                yield functools.partial(self._execute, self._connection)
+            except self._database.unreachable as error:
                 if self._connection is not None:
                     with contextlib.suppress(Exception):
                         self._connection.close()
@@ -218,8 +215,8 @@ class _SqlStore:
                     next_step="Try again; if it stays, the database is down or full.",
                 ) from error
 
-    def _execute(self, statement: str, *values: object) -> list[Row]:
-        cursor = self._connection.execute(statement, values)
+    def _execute(self, connection: Connection, statement: str, *values: object) -> list[Row]:
+        cursor = connection.execute(statement.replace("?", self._database.placeholder), values)
         return list(cursor.fetchall()) if cursor.description else []
 
 

@@ -6,6 +6,9 @@ import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from affectome.errors import UsageError
 from affectome.evaluate import Interval, bootstrap, paired_bootstrap
 from affectome.studies.study import Claim, Comparison
@@ -81,6 +84,13 @@ def output_of(metric: Metric) -> Output:
         value=getattr(metric, "__name__", metric),
         allowed=("prediction", "probability"),
     )
+
+
+def divergences(truth: NDArray[Any], probability: NDArray[Any]) -> NDArray[np.float64]:
+    """Kullback–Leibler divergence of each row of outputs from the truth, both ``(n, k)``, in nats."""
+    from scipy.special import rel_entr
+
+    return np.asarray(rel_entr(truth.astype(np.float64), probability).sum(axis=1))
 
 
 def claim_value(text: str, measured: Interval, comparison: Comparison, threshold: float) -> Claim:

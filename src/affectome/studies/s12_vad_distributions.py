@@ -1,8 +1,8 @@
 """Emotions as Gaussians in valence, arousal and dominance: their arithmetic, and what they teach a student.
 
 The arithmetic is held against figures worked out apart, a round trip, conservation laws and plain regression. What a
-student gains is measured on headlines with six raters each, where the published system uses faces: labels that
-conflict are kept apart in training, and points of valence, arousal and dominance become distributions to learn from.
+student gains is measured on headlines with six raters each and on faces with ten: labels that conflict are kept apart
+in training, and points of valence, arousal and dominance become distributions to learn from.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from affectome.affect import EmotionGaussians, load_term_gaussians
 from affectome.affect.gaussians import Dims
 from affectome.evaluate import bootstrap, pearson
+from affectome.studies.face_students import FACES
 from affectome.studies.headlines import FOLDER
 from affectome.studies.study import Claim, Context, Outcome, Role, Row, Study, Table
+from affectome.studies.vad_faces import learn_faces
 from affectome.studies.vad_students import PlacedHeadlines, learn_consistency, learn_posteriors
 
 Floats = NDArray[np.float64]
@@ -49,7 +51,8 @@ def run(context: Context) -> Outcome:
     for found, drawn in (learn_consistency(context, headlines, table), learn_posteriors(context, headlines, own)):
         tables.append(found)
         claims += drawn
-    return Outcome(tables, claims, headlines.notes)
+    of_faces, drawn, notes = learn_faces(context, published)
+    return Outcome([*tables, of_faces], claims + drawn, headlines.notes + notes)
 
 
 STUDY = Study(
@@ -57,11 +60,11 @@ STUDY = Study(
     id="vad-distributions",
     title="Emotions as VAD distributions",
     paper="arXiv 2602.06778",
-    data=(FOLDER, "emobank", "warriner_vad"),
-    extras=("study", "train"),
+    data=(FOLDER, "emobank", FACES, "warriner_vad"),
+    extras=("face", "study", "train"),
     run=run,
     missing=(
-        "students on faces, with human votes on the same faces",
+        "faces with rated valence and arousal, and networks of the published size",
         "balancing of the quadrants of valence and arousal between face sets",
         "the published statistics of all 151 terms",
     ),

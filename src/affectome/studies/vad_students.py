@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectome.affect import EmotionGaussians, label_entropy
+from affectome.affect.gaussians import Dims
 from affectome.evaluate import bootstrap, folds, hit_at_k, js, kl, near_duplicates, predict_mean
-from affectome.studies.comparing import claim_difference, claim_value, measure
+from affectome.studies.comparing import claim_difference, claim_value, divergences, measure
 from affectome.studies.headlines import EMOTIONS, FOLDER, letters, load_headlines, load_points
 from affectome.studies.study import Claim, Context, Role, Row, Table
 
@@ -125,9 +126,9 @@ def learn_consistency(
         )
         for name, output in outputs.items()
     ]
-    ratio = partial(bootstrap, _ratio, seed=seed, groups=headlines.clusters)
+    ratio = partial(bootstrap, ratio_of_means, seed=seed, groups=headlines.clusters)
     left = ratio(part=joint[_CONSISTENT], whole=joint[_PLAIN])
-    cost = {name: _divergences(headlines.shares, outputs[name]) for name in (_CONSISTENT, _PLAIN)}
+    cost = {name: divergences(headlines.shares, outputs[name]) for name in (_CONSISTENT, _PLAIN)}
     price = ratio(part=cost[_CONSISTENT], whole=cost[_PLAIN])
     claims = [
         claim_value("consistency: joy × sadness, as a share of that of plain training", left, "<=", 0.5),
@@ -147,7 +148,7 @@ def _choose_weight(
 
     def divergence(weight: float) -> float:
         parts = [
-            _divergences(
+            divergences(
                 shares[held], _fit(features[train], shares[train], strength, conflicts, weight).predict(features[held])
             )
             for train, held in inner
@@ -211,7 +212,7 @@ def learn_posteriors(context: Context, headlines: PlacedHeadlines, own: EmotionG
     lessons = {_ONE_HOT: hard, _SMOOTH: hard.copy(), _OTHER_POINT: hard.copy(), _POSTERIOR: hard.copy()}
     for name, points in ((_POSTERIOR, headlines.points), (_OTHER_POINT, other)):
         lessons[name][rows] = posterior_for_label(terms, points[rows], label[rows])
-    lessons[_SMOOTH] = _smoothed(hard, float(label_entropy(lessons[_POSTERIOR][rows], exclusive=True).mean()))
+    lessons[_SMOOTH] = smoothed_evenly(hard, float(label_entropy(lessons[_POSTERIOR][rows], exclusive=True).mean()))
     held = headlines.folds(rows, context.seed)
     vault = context.vault({f"posteriors, fold {n + 1}": test for n, (_, test) in enumerate(held)})
     outputs = _empty(len(headlines.shares), (_MEAN_LABELS, *lessons))
@@ -251,7 +252,7 @@ def learn_posteriors(context: Context, headlines: PlacedHeadlines, own: EmotionG
     return Table(title, (*_METRICS, "2-best"), table), [claim]
 
 
-def posterior_for_label(terms: EmotionGaussians, points: Floats, labels: Ints) -> Floats:
+def posterior_for_label(terms: EmotionGaussians, points: Floats, labels: Ints, dims: Dims = "VAD") -> Floats:
     """Posteriors of points that agree with their labels.
 
     A point moves straight toward the mean of its label, in 50 steps, until the label is the most probable term by a
@@ -259,8 +260,9 @@ def posterior_for_label(terms: EmotionGaussians, points: Floats, labels: Ints) -
 
     Args:
         terms: ``k`` terms.
-        points: ``(n, 3)``.
+        points: ``(n, d)``.
         labels: ``(n,)`` positions of terms.
+        dims: ``"VA"`` or ``"VAD"``.
 
     Returns:
         ``(n, k)``, rows sum to 1.
@@ -268,8 +270,8 @@ def posterior_for_label(terms: EmotionGaussians, points: Floats, labels: Ints) -
     Source: the relabelling of arXiv 2602.06778.
     """
     way = np.linspace(0, 1, _STEPS + 1)[None, :, None]
-    path = points[:, None] + way * (terms.mean[labels] - points)[:, None]
-    posterior = terms.posterior(path.reshape(-1, 3)).reshape(len(points), _STEPS + 1, -1)
+    path = points[:, None] + way * (terms.mean[labels, : len(dims)] - points)[:, None]
+    posterior = terms.posterior(path.reshape(-1, len(dims)), dims=dims).reshape(len(points), _STEPS + 1, -1)
     own = np.take_along_axis(posterior, labels[:, None, None], axis=2)[..., 0]
     others = posterior.copy()
     np.put_along_axis(others, labels[:, None, None], -np.inf, axis=2)
@@ -278,7 +280,7 @@ def posterior_for_label(terms: EmotionGaussians, points: Floats, labels: Ints) -
     return np.asarray(posterior[np.arange(len(points)), agrees.argmax(axis=1)])
 
 
-def _smoothed(hard: Floats, entropy: float) -> Floats:
+def smoothed_evenly(hard: Floats, entropy: float) -> Floats:
     """One-hot rows, each mixed with the uniform distribution until they have this entropy in nats."""
     from scipy.optimize import brentq
 
@@ -300,16 +302,10 @@ def _empty(n: int, names: tuple[str, ...]) -> dict[str, Floats]:
     return {name: np.full((n, len(_LABELS)), np.nan) for name in names}
 
 
-def _divergences(truth: Floats, probability: Floats) -> Floats:
-    """Kullback–Leibler divergence of each row, in nats."""
-    from scipy.special import rel_entr
-
-    return np.asarray(rel_entr(truth, probability).sum(axis=1))
-
-
 def _mean(*, values: Floats) -> float:
     return float(values.mean())
 
 
-def _ratio(*, part: Floats, whole: Floats) -> float:
+def ratio_of_means(*, part: Floats, whole: Floats) -> float:
+    """A metric: the mean of some values as a share of the mean of others, both ``(n,)``."""
     return float(part.mean() / whole.mean())

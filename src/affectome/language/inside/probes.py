@@ -191,13 +191,15 @@ def _fit_linear(rows: Cells, labels: Ints, dev: Cells, dev_labels: Ints, seed: i
     try:
         from sklearn.linear_model import LogisticRegression
         from sklearn.metrics import log_loss
+        from threadpoolctl import threadpool_limits
     except ModuleNotFoundError as missing:
         raise MissingExtraError.for_extra("train", missing.name or "scikit-learn") from None
     classes = np.unique(labels)
     known = np.isin(dev_labels, classes)
     best, lowest = None, np.inf
     for strength in _STRENGTHS:
-        model = LogisticRegression(C=strength, tol=1e-3, max_iter=2000, random_state=seed).fit(rows, labels)
+        with threadpool_limits(1):  # problems so small take longer on several threads, much longer on a busy machine
+            model = LogisticRegression(C=strength, tol=1e-3, max_iter=2000, random_state=seed).fit(rows, labels)
         loss = log_loss(dev_labels[known], model.predict_proba(dev[known]), labels=classes)
         if loss < lowest:
             best, lowest = model, loss
