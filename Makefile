@@ -5,11 +5,11 @@ VENV ?= .venv
 DEMO_OUT ?= demo-output
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/limits.in
 # The card takes its figures from the results of the others.
 BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed speaker_turns face_accuracy face_speed film_timeline film_speed cascade ray_engine serve_load card_metrics
 # Every optional part, each with its own locked requirements.
-EXTRAS := $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp $(VENV)/serve.stamp
+EXTRAS := $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp $(VENV)/serve.stamp $(VENV)/inspect.stamp
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html
 
 .DEFAULT_GOAL := help
@@ -56,6 +56,7 @@ lock: $(VENV)/dev.stamp ## Lock the requirements again after a change in pyproje
 	$(LOCK) requirements/face.in -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/face.txt
 	$(LOCK) requirements/language.in -c requirements/face.txt -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/language.txt
 	$(LOCK) requirements/serve.in -c requirements/language.txt -c requirements/face.txt -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/serve.txt
+	$(LOCK) requirements/inspect.in -c requirements/serve.txt -c requirements/language.txt -c requirements/face.txt -c requirements/transcribe.txt -c requirements/voice.txt -c requirements/train.txt -c requirements/dev.txt -o requirements/inspect.txt
 	$(LOCK) --no-deps requirements/accelerate.in -o requirements/accelerate.txt
 	$(LOCK) --no-deps requirements/silero.in -o requirements/silero.txt
 	$(LOCK) --no-deps requirements/speaker.in -o requirements/speaker.txt
@@ -105,6 +106,10 @@ $(VENV)/language.stamp: requirements/language.txt $(VENV)/dev.stamp
 
 $(VENV)/serve.stamp: requirements/serve.txt $(VENV)/dev.stamp
 	$(PIP) --require-hashes -r requirements/serve.txt
+	@touch $@
+
+$(VENV)/inspect.stamp: requirements/inspect.txt $(VENV)/language.stamp
+	$(PIP) --require-hashes -r requirements/inspect.txt
 	@touch $@
 
 # The package with the weights of face detector and mesh asks for what reading them does not need.

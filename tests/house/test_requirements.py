@@ -15,6 +15,7 @@ LOCKS = (
     "core",
     "dev",
     "face",
+    "inspect",
     "language",
     "mesh",
     "serve",
@@ -84,7 +85,7 @@ def wanted(project):
         "dev": core + list(_group(project, "dev")),
         "accelerate": [requirement for requirement in extras["train"] if requirement.name == "accelerate"],
         "train": [requirement for requirement in extras["train"] if requirement.name not in APART],
-        **{name: extras[name] for name in ("face", "language", "serve", "transcribe", "voice")},
+        **{name: extras[name] for name in ("face", "inspect", "language", "serve", "transcribe", "voice")},
         **{name: [Requirement(weights[model].pypi.requirement)] for name, model in WEIGHTS.items()},
     }
 
@@ -127,7 +128,7 @@ def test_torch_stands_apart_in_the_version_of_the_train_extra(root, project):
         assert "torch" not in _locked(root, name, PLATFORMS[0])
 
 
-@pytest.mark.parametrize("extra", ["face", "language", "serve", "train", "transcribe", "voice"])
+@pytest.mark.parametrize("extra", ["face", "inspect", "language", "serve", "train", "transcribe", "voice"])
 def test_the_extra_is_what_is_locked(root, wanted, extra):
     given = {str(requirement) for requirement, _ in _requirements(root / "requirements" / f"{extra}.in")}
     assert {str(requirement) for requirement in wanted[extra]} <= given

@@ -99,8 +99,8 @@ def run(context: Context) -> Outcome:
             f"The model is {model.name}. Directions are read where its reply begins with 'I am so …'; no word stands "
             "there in two themes, so that a theme is not recognised by words that directions were found in.",
             f"Directions, circuits, blocks, dial and dose come from four themes, with replies to {len(dev.tried)} "
-            "situations; the other four were opened once. Candidate blocks were set on the shipped situations, doses of "
-            "the circuit after a look at the development themes. "
+            "situations; the other four were opened once. Candidate blocks were set on the shipped situations, doses "
+            "of the circuit after a look at the development themes. "
             f"Chosen are blocks {choice.blocks[0]} to {choice.blocks[-1]}, the dose "
             f"{choice.dose}, and as the best dial {choice.best!r}.",
             "A dose is the length of all that is added at a step, as a share of the stream's length there.",
