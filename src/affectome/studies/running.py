@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from affectome.errors import AffectomeError, InputError, MissingExtraError, RunError
-from affectome.models import default_model
+from affectome.models import default_model, weights_file
 from affectome.pipeline.storage import storage_errors, write_bytes
 from affectome.studies.results import Result, describe_machine, digest_file, digest_folder
 from affectome.studies.study import Context, Outcome, Study, missing_data
@@ -25,7 +25,6 @@ _EXTRA_PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "voice": ("av", "soundfile", "soxr"),
     }
 )
-_WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def run_study(study: Study, settings: StudySettings, report: Callable[[str], Non
         reader={"model": reader.versioned_id, "sha256": reader.files["model.onnx"].sha256},
         base=None
         if settings.base is None
-        else {"name": settings.base.name, "sha256": digest_file(settings.base / _WEIGHTS)},
+        else {"name": settings.base.name, "sha256": digest_file(_weights(settings.base))},
         machine=describe_machine(),
         affectome=__version__,
     )
@@ -120,13 +119,20 @@ def check_needs(study: Study, settings: StudySettings) -> None:
                 raise MissingExtraError.for_extra(extra, package)
     if absent := [name for name in study.data if not (settings.data / name).is_dir()]:
         raise missing_data(absent, settings.data)
-    if settings.base is not None and not (settings.base / _WEIGHTS).is_file():
-        raise InputError(
-            f"The base folder {str(settings.base)!r} has no {_WEIGHTS}.",
-            code="missing_base",
-            value=settings.base,
-            next_step="Run: affectome models pull minilm, and give the folder with --base.",
-        )
+    if settings.base is not None:
+        _weights(settings.base)
+
+
+def _weights(base: Path) -> Path:
+    if found := weights_file(base):
+        return found
+    raise InputError(
+        f"The base {str(base)!r} has neither a model.safetensors nor one GGUF file.",
+        code="missing_base",
+        value=base,
+        next_step="Run: affectome models pull minilm (smollm2 for studies of language models), and give the folder "
+        "with --base.",
+    )
 
 
 def _guarded(study: Study, context: Context) -> Outcome:

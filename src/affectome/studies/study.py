@@ -189,16 +189,17 @@ class Context:
         return folder
 
     def base_encoder(self) -> Path:
-        """The folder of the base encoder, for studies that cannot do without.
+        """The folder (or GGUF file) of the base model, for studies that cannot do without.
 
         Raises:
             UsageError: None was given.
         """
         if self.base is None:
             raise UsageError(
-                "This study trains an encoder and needs the folder of a base model.",
+                "This study needs the folder of a base model.",
                 code="missing_base",
-                next_step="Run: affectome models pull minilm, and give the folder with --base.",
+                next_step="Run: affectome models pull minilm (smollm2 for studies of language models), and give the "
+                "folder with --base.",
             )
         return self.base
 
