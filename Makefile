@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -c requirements/limits.in
 # The card takes its figures from the results of the others.
-BENCHMARKS := startup text_accuracy throughput memory kill_resume prosody voice_speed speaker_turns face_accuracy face_speed film_timeline film_speed cascade ray_engine serve_load card_metrics
+BENCHMARKS := startup text_accuracy toxicity throughput memory kill_resume prosody voice_speed speaker_turns face_accuracy face_speed film_timeline film_speed cascade ray_engine serve_load card_metrics
 # Every optional part, each with its own locked requirements.
 EXTRAS := $(VENV)/train.stamp $(VENV)/voice.stamp $(VENV)/face.stamp $(VENV)/language.stamp $(VENV)/serve.stamp $(VENV)/inspect.stamp
 SPHINX := $(BIN)/sphinx-build --fail-on-warning --keep-going -q -b html docs docs/_build/html

@@ -37,6 +37,13 @@ ACCURACY = (
         "Thresholds come from development rows.",
     ),
     (
+        "toxicity",
+        "How well toxicity is read",
+        "--data DIR",
+        "The rated posts of training are of other corpora than the test; harmless texts are taken as such, nobody was"
+        " asked about them.",
+    ),
+    (
         "voice_accuracy",
         "How well the voice readers read",
         "--data DIR --whisper DIR --cross DIR",

@@ -84,6 +84,8 @@ def test_a_bundle_is_written_whole_and_replaced_whole(recipe, corpora, base, mod
     assert background.shape == (32,)
     assert 0 < np.linalg.norm(background) <= 1
     readout = json.loads(bundle.file("readout.json").read_text())
+    toxicity = readout.pop("toxicity")
+    assert (np.shape(toxicity["weights"]), np.shape(toxicity["bias"])) == ((32 + 28 + 5 + 3,), ())
     assert {key: np.shape(value) for key, value in readout.items()} == {
         "taxonomy": (), "slope": (28,), "intercept": (28,), "thresholds": (28,), "presence": (2,), "sharpness": (),
         "spread_scale": (3,),

@@ -28,6 +28,7 @@ from affectome.learn.checkpoints import whole_folder
 from affectome.learn.corpora import Corpus
 from affectome.learn.onnx_graph import Range, build_graph, observed_ranges, open_session, save_graph
 from affectome.learn.recipe import Recipe
+from affectome.learn.toxicity import fit_toxicity, harmless_texts
 from affectome.models import BaseModelSource, Card, FileEntry, TrainingData, base_models, write_card
 from affectome.models.card import CARD_NAME
 from affectome.perceive.cleaning import clean
@@ -74,7 +75,7 @@ def held_out(recipe: Recipe, corpora: Mapping[str, Corpus]) -> HeldOut:
     if taxonomy is None or labelled.kind != "presence":
         raise _unfit(recipe, f"the labels of {recipe.labels_from!r} are not those of a taxonomy, several to a text")
     choice = next((corpora[name] for name in names if name.startswith("situations")), None)
-    measured = next((corpora[name] for name in names if corpora[name].columns == _DIMENSIONS), None)
+    measured = next((corpora[name] for name in names if _is_measured(corpora[name])), None)
     if choice is None or measured is None:
         lacking = "situations" if choice is None else "valence, arousal and dominance"
         raise _unfit(recipe, f"no source gives {lacking}")
@@ -82,6 +83,10 @@ def held_out(recipe: Recipe, corpora: Mapping[str, Corpus]) -> HeldOut:
         if not {"train", "dev"} <= set(corpus.split):
             raise _unfit(recipe, f"the corpus {corpus.name!r} has no rows to train on, or none to calibrate on")
     return HeldOut(taxonomy, labelled.part("dev"), choice.part("dev"), measured.part("dev"))
+
+
+def _is_measured(corpus: Corpus) -> bool:
+    return corpus.columns == _DIMENSIONS
 
 
 def _unfit(recipe: Recipe, reason: str) -> InputError:
@@ -133,6 +138,12 @@ def _write_files(
         weights, tokenizer, out, layers=layers, heads=heads, sample=sample, threads=threads
     )
     readout = _fit_readout(encoder, held_out(recipe, corpora), background, float(weights["scale"]))
+    rated = [corpora[source.corpus] for source in recipe.sources if corpora[source.corpus].columns == ("toxicity",)]
+    if any(corpus.targets.any() for corpus in rated):
+        # Sentences rated for valence, arousal and dominance are of books, news and letters.
+        measured = next(corpora[source.corpus] for source in recipe.sources if _is_measured(corpora[source.corpus]))
+        harmless = harmless_texts(corpora[recipe.labels_from].part("train")) + measured.part("train").texts
+        readout["toxicity"] = fit_toxicity(encoder, rated, harmless)
     (out / "readout.json").write_text(json.dumps(readout, indent=1) + "\n", encoding="utf-8")
 
 

@@ -246,9 +246,11 @@ def _write(
     theirs = TextReader(reader, threads=threads)
     encoded = theirs.encoder.encode(texts)
     config = _config(base)
+    encoded.means[:, 4] = theirs.toxicity(encoded)
     weights = tuned.encoder_weights() | _read_outs(tuned.vectors(texts), encoded, rows.units[chosen], seed)
     readout = json.loads(reader.file("readout.json").read_text(encoding="utf-8"))
-    readout.pop("head", None)
+    for fitted in ("head", "toxicity"):  # to features of the reader's own encoder
+        readout.pop(fitted, None)
     with whole_folder(out, CARD_NAME) as staged:
         tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
         layers, heads = int(config["num_hidden_layers"]), int(config["num_attention_heads"])
@@ -311,7 +313,7 @@ def _agreement(bundle: Bundle, reader: Bundle, texts: list[str], threads: int) -
         direct = TextReader(each, taxonomy, multi_label=True, threads=threads)
         encoded = direct.encoder.encode(texts)
         words = TextReader(each, taxonomy, multi_label=False, threads=threads)
-        found = {name: encoded.means[:, k] for k, name in enumerate(MEASURES)}
+        found = {name: encoded.means[:, k] for k, name in enumerate(MEASURES)} | {"toxicity": direct.toxicity(encoded)}
         return found | {taxonomy: direct.read_out(encoded), "affect space": words.read_out(encoded)}
 
     ours, theirs = read(bundle), read(reader)

@@ -201,6 +201,15 @@ class TextReader:
         """Factors (3,) that make the spreads of valence, arousal and dominance fit held-out data."""
         return np.array(self._readout["spread_scale"], np.float32)
 
+    def toxicity(self, encoded: Encoded) -> Array:
+        """Share of raters (n,) who would find each text toxic, of texts that are encoded already.
+
+        The bundle's own read-out gives it; a bundle without one has it from its model.
+        """
+        if (fitted := self._readout.get("toxicity")) is None:
+            return encoded.means[:, 4]
+        return sigmoid(encoded.features() @ np.array(fitted["weights"], np.float32) + np.float32(fitted["bias"]))
+
     def read_out(self, encoded: Encoded) -> Array:
         """Probabilities (n, labels) of texts that are encoded already."""
         if self._own:
@@ -247,7 +256,8 @@ class TextReader:
         columns = read_columns(
             self.labels, p[back], encoded.means[back], encoded.spreads[back], self._readout["spread_scale"]
         )
-        columns["tone"] = pl.DataFrame(encoded.means[back, 3:5], schema=["sentiment", "toxicity"]).to_struct("tone")
+        tone = {"sentiment": encoded.means[back, 3], "toxicity": self.toxicity(encoded)[back]}
+        columns["tone"] = pl.DataFrame(tone).to_struct("tone")
         if self.head and self.head.kind == "measure":
             values = self.head.read(encoded.features())[back]
             columns["rating"] = pl.DataFrame(values, schema=list(self.head.labels)).to_struct("rating")
