@@ -28,6 +28,7 @@ _ANY_TEXT = st.text(st.characters(), max_size=200)  # surrogates, controls and p
         ("  tabs\tand\nlines  ", "tabs and lines"),
         ("naïve 日本", "naïve 日本"),
         ("half \ud83d", "half \ufffd"),
+        ("not decoded: \ufffd", "not decoded: \ufffd"),
         ("", ""),
         ("\u200b\u200d", ""),
     ],

@@ -146,7 +146,11 @@ def test_two_runs_do_not_share_a_folder(tmp_path, clean):
     out = tmp_path / "out"
     with start(out) as process:
         process.stdout.readline()
-        assert finished(out) == (5, "folder_busy")
+        process.send_signal(signal.SIGSTOP)  # or it could end before the other has begun
+        try:
+            assert finished(out) == (5, "folder_busy")
+        finally:
+            process.send_signal(signal.SIGCONT)
         process.stdout.read()
     assert process.returncode == 0
     assert same(out, clean)

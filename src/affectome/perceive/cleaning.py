@@ -51,6 +51,6 @@ def _in_words(match: re.Match[str]) -> str:
     category = unicodedata.category(character)
     if category == "Cs":  # half of a surrogate pair is no character, and no tokenizer takes it
         return "\ufffd"
-    if category != "So":
+    if category != "So" or character == "\ufffd":
         return character
     return f" {unicodedata.name(character, '').lower()} "
