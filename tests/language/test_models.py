@@ -50,6 +50,13 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
     assert caught.value.code == "model_unusable"
 
 
+@pytest.mark.train
+def test_a_file_that_is_not_there_is_not_looked_for_on_a_hub(tmp_path):
+    for path in (tmp_path / "model.gguf", tmp_path / "folder"):
+        with pytest.raises(ModelError, match="There is no language model at"):
+            open_model(str(path))
+
+
 def chatting(text, status=200):
     def say(path, body):
         if path.endswith("/models"):

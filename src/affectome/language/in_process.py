@@ -41,6 +41,13 @@ class InProcessModel:
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(threads)
         path = _own_file(Path(model))
+        if not path.exists() and (path.is_absolute() or str(model).startswith(".") or path.suffix == ".gguf"):
+            raise ModelError(
+                f"There is no language model at {str(model)!r}.",
+                code="model_unusable",
+                value=model,
+                next_step="Bring one with: affectome models pull smollm2",
+            )
         gguf = path.suffix == ".gguf"
         where: dict[str, Any] = {"gguf_file": path.name} if gguf else {}
         source = str(path.parent if gguf else model)
@@ -48,8 +55,9 @@ class InProcessModel:
             self.tokenizer = AutoTokenizer.from_pretrained(source, **where)
             self.model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
         except (OSError, ValueError, ImportError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".: ")
             raise ModelError(
-                f"The language model {str(model)!r} cannot be loaded: {str(error).splitlines()[0]}",
+                f"The language model {str(model)!r} cannot be loaded: {reason}.",
                 code="model_unusable",
                 value=model,
                 next_step="Give a folder in Hugging Face layout, a GGUF file, or owner/name on the hub.",
