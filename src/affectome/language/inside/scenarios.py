@@ -127,7 +127,7 @@ def known_emotion(emotion: str) -> str:
         UsageError: It is not one of `EMOTIONS`.
     """
     if emotion not in EMOTIONS:
-        raise UsageError(f"There is no emotion {emotion!r} here.", code="unknown_emotion", value=emotion, allowed=EMOTIONS)
+        raise UsageError(f"There is no emotion {emotion!r}.", code="unknown_emotion", value=emotion, allowed=EMOTIONS)
     return emotion
 
 
