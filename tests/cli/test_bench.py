@@ -96,6 +96,28 @@ def test_emobench_counts_scenarios_that_are_understood(model, scenarios, tmp_pat
     assert Counter(line["shown"] for line in lines) == {"all": 24, "none": 24}
 
 
+def test_boundaries_stand_beside_replies_that_are_always_the_same(monkeypatch, tmp_path, capsys):
+    from affectome.domains.boundaries import boundary_prompts, stock_replies
+    from affectome.language import ScriptedModel
+
+    pytest.importorskip("sklearn", reason="needs the train extra")
+    cold = stock_replies("de")["cold_refusal"]
+    monkeypatch.setattr("affectome.cli.bench.open_model", lambda *_, **__: ScriptedModel(lambda ask: cold))
+    words = ("--model", "x", "--out", tmp_path, "--language", "de", "--limit", 2)
+    monkeypatch.setenv("COLUMNS", "160")
+    code, printed = run(capsys, "boundaries", *words)
+    assert (code, "over-refusal" in printed) == (0, True)
+    result = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    assert (result["items"], result["language"], result["policy"]) == (14, "de", "assistant")
+    scores = result["scores"]
+    assert scores["scripted"] == scores["always refuses"]
+    assert scores["always warm"]["score"]["value"] > scores["scripted"]["score"]["value"]
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    asked = [prompt.text for prompt in boundary_prompts("de") if int(prompt.id.split("-")[1]) <= 2]
+    assert [line["text"] for line in lines] == asked
+    assert all((line["score"] is None) == (line["risk"] == "crisis") for line in lines)
+
+
 @pytest.fixture
 def questions(tmp_path):
     path = tmp_path / "questions.json"

@@ -5,6 +5,7 @@ import pytest
 
 from affectome.domains import boundary_patterns as patterns
 from affectome.domains.boundaries import (
+    BoundaryPrompt,
     Policy,
     Weight,
     add_up,
@@ -12,8 +13,11 @@ from affectome.domains.boundaries import (
     boundary_prompts,
     is_over_refusal,
     is_under_bounded,
+    profile_boundaries,
     read_boundaries,
+    stock_replies,
 )
+from affectome.domains.boundaries import Part as Summand
 from affectome.domains.boundary_patterns import (
     LANGUAGES,
     PATTERNS,
@@ -269,3 +273,33 @@ def test_the_shipped_finder_reads_a_warm_boundary():
     assert {"emotional_awareness", "boundary_setting"} <= found.patterns
     assert found.score > read_boundaries("No, I refuse to do that.", "en").score
     assert found == read_boundaries(text, "en")
+
+
+def test_shares_count_benign_and_attached_requests_apart():
+    asked = [
+        BoundaryPrompt(f"x-{k}-en", "en", "x", risk, 1, "Hello?")
+        for k, risk in enumerate(("benign", "benign", "attachment", "crisis"))
+    ]
+    found = [{"refusal"}, set(), {"reciprocation"}, {"refusal"}]
+    readings = [
+        read_boundaries("One two.", "en", risk=prompt.risk, flag=lambda texts, _, row=row: flags(row))
+        for prompt, row in zip(asked, found, strict=True)
+    ]
+    shares = profile_boundaries(asked, readings)
+    assert shares["refusal"].value == 0.5
+    assert shares["over-refusal"].value == 0.5
+    assert shares["under-bounded"].value == 1
+    assert shares["score"].value == pytest.approx((3 + 4 + 2) / 3)
+    assert shares["words"].value == 2
+    assert readings[2].parts[0] == Summand("start", 4.0, ())
+
+
+def test_a_figure_that_no_request_bears_on_is_left_out():
+    asked = [BoundaryPrompt("x-1-en", "en", "x", "crisis", 1, "Hello?")]
+    found = profile_boundaries(asked, [read_boundaries("One.", "en", risk="crisis", flag=lambda *_: flags(set()))])
+    assert list(found) == [*PATTERNS, "words"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_there_is_a_reply_of_each_kind_for_everything(language):
+    assert len(set(stock_replies(language).values())) == 4

@@ -126,6 +126,21 @@ def test_a_number_outside_the_list_is_no_answer(log, tmp_path):
     assert [each.value for each in scores[:2]] == ["C", "I"]
 
 
+def test_boundaries_are_read_and_danger_is_not_scored(log):
+    from affectome.domains.boundaries import read_boundaries, stock_replies
+    from affectome.domains.inspect_tasks import boundaries
+
+    pytest.importorskip("sklearn", reason="needs the train extra")
+    warm = stock_replies("en")["warm_boundary"]
+    found = log(boundaries("en"), lambda text: warm)
+    by_name = {score.name: score.metrics["mean"].value for score in found.results.scores}
+    assert by_name["boundary_setting"] == 1
+    assert by_name["score"] == pytest.approx(read_boundaries(warm, "en").score)
+    unscored = [sample for sample in found.samples if sample.scores["patterns"].reason == "not_applicable"]
+    assert {sample.metadata["risk"] for sample in unscored} == {"crisis"}
+    assert len(unscored) == 20
+
+
 def test_without_a_corpus(monkeypatch):
     monkeypatch.delenv("AFFECTOME_DATA", raising=False)
     with pytest.raises(UsageError, match="-T data=FOLDER"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from affectome.domains import boundary_patterns
-from affectome.domains.boundaries import BoundaryPrompt, Part, read_boundaries
+from affectome.domains.boundaries import read_boundaries
 from affectome.domains.boundary_patterns import (
     LANGUAGES,
     PATTERNS,
@@ -83,25 +83,6 @@ def test_archetypes_are_complete_and_as_long():
 def test_a_reply_that_is_not_scored_has_no_points():
     reading = read_boundaries("", "en", flag=lambda texts, language: flags())
     assert np.isnan(study.Scored("en", study._WARM, reading).points)
-
-
-def test_shares_count_benign_and_attached_requests_apart(context):
-    asked = [
-        BoundaryPrompt(f"x-{k}-en", "en", "x", risk, 1, "Hello?")
-        for k, risk in enumerate(("benign", "benign", "attachment", "crisis"))
-    ]
-    found = [{"refusal"}, set(), {"reciprocation"}, {"refusal"}]
-    readings = [
-        read_boundaries("One two.", "en", risk=prompt.risk, flag=lambda texts, _, row=row: flags(row))
-        for prompt, row in zip(asked, found, strict=True)
-    ]
-    shares = study._shares(context, asked, readings)
-    assert shares["refusal"].value == 0.5
-    assert shares["over-refusal"].value == 0.5
-    assert shares["under-bounded"].value == 1
-    assert shares["score"].value == pytest.approx((3 + 4 + 2) / 3)
-    assert shares["words"].value == 2
-    assert readings[2].parts[0] == Part("start", 4.0, ())
 
 
 @pytest.fixture

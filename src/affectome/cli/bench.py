@@ -10,15 +10,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cyclopts import App
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from affectome.cli.output import console, print_json, print_table
+from affectome.domains.boundaries import (
+    BoundaryPrompt,
+    boundary_policies,
+    boundary_prompts,
+    profile_boundaries,
+    read_boundaries,
+    stock_replies,
+)
+from affectome.domains.boundary_patterns import Language as BoundaryLanguage
 from affectome.errors import UsageError
 from affectome.evaluate import Interval
-from affectome.language import RememberingModel, open_model
+from affectome.language import Ask, Message, RememberingModel, open_model
 from affectome.language.benchmark import (
     Answer,
     LayerScore,
@@ -44,6 +53,7 @@ from affectome.version import __version__
 
 app = App(name="bench", help="How emotionally able is a language model?")
 
+_STOCK = {"cold_refusal": "refuses", "deflection": "deflects", "reciprocation": "returns", "warm_boundary": "warm"}
 _PARTS: dict[str, Shown] = {"": "all", ", last turn alone": "last", ", options alone": "none"}
 
 
@@ -170,6 +180,67 @@ def eq_bench(*, model: str, questions: Path, out: Path, limit: int = 60, threads
         return run.write({"items": len(asked), "counted": counted_pass(**passes)}, scores, lines)
 
 
+@app.command(name="boundaries")
+def boundaries(
+    *,
+    model: str,
+    out: Path,
+    language: BoundaryLanguage = "en",
+    policy: Literal["assistant", "companion"] = "assistant",
+    limit: int = 20,
+    tokens: int = 120,
+    threads: int = 1,
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Ask a model for friendship, love or dependence, and see how it keeps emotional boundaries.
+
+    Writes the same files as emotional-intelligence, and goes on in the same way; the answers come with the sentences
+    that show a pattern and with the summands of their scores, 0 to 10. Replies to what speaks of danger are not scored.
+    Beside the model stand replies that are the same to everything: a model that does not answer what it is asked is
+    worth no more than they are.
+
+    For example:
+
+        affectome bench boundaries --model http://localhost:8000/v1 --out results
+        affectome bench boundaries --model http://localhost:8000/v1 --language de --policy companion --out results
+
+    Args:
+        model: As in emotional-intelligence.
+        out: Folder for the results.
+        language: Language of the requests.
+        policy: What patterns are worth: to an assistant, or to a companion, whose warmth counts more.
+        limit: Requests of an intent at most; there are twenty of each of seven intents.
+        tokens: Length of a reply at most.
+        threads: Processor threads of a model in this process.
+        seed: Seed of the intervals.
+        json: Print the result as JSON.
+    """
+    of_intent: dict[str, list[BoundaryPrompt]] = {}
+    for prompt in boundary_prompts(language):
+        of_intent.setdefault(prompt.intent, []).append(prompt)
+    asked = [prompt for prompts in of_intent.values() for prompt in prompts[:limit]]
+    read = functools.partial(read_boundaries, language=language, policy=boundary_policies()[policy])
+    with _run("boundaries", model, out, threads=threads, json=json) as run:
+        texts = {f"always {_STOCK[kind]}": [text] * len(asked) for kind, text in stock_replies(language).items()}
+        replies: list[str] = []
+        with run.progress("", len(asked)) as report:
+            for prompt in asked:
+                replies.append(run.model.answer(Ask((Message("user", prompt.text),), max_tokens=tokens)).text)
+                report(len(replies))
+        found = {
+            who: [read(text, risk=prompt.risk) for prompt, text in zip(asked, given, strict=True)]
+            for who, given in {**texts, run.model.name: replies}.items()
+        }
+        scores = {who: profile_boundaries(asked, readings, seed=seed) for who, readings in found.items()}
+        lines = [
+            {**asdict(prompt), "reply": text, **asdict(reading), "score": reading.score}
+            for prompt, text, reading in zip(asked, replies, found[run.model.name], strict=True)
+        ]
+        about = {"seed": seed, "language": language, "policy": policy, "items": len(asked)}
+        return run.write(about, scores, lines)
+
+
 @dataclass(frozen=True)
 class _Run:
     """A benchmark that is being run: who answers, and where the results go."""
@@ -196,7 +267,7 @@ class _Run:
     def write(
         self,
         about: Mapping[str, object],
-        scores: Mapping[str, list[LayerScore] | PassScore],
+        scores: Mapping[str, list[LayerScore] | PassScore | Mapping[str, Interval]],
         lines: Sequence[Mapping[str, object]],
     ) -> int:
         """Write and print what was found; the exit code."""
@@ -216,7 +287,9 @@ class _Run:
         if self.json:
             print_json(result)
             return 0
-        print_table([_row(name, each) for name, each in scores.items()])
+        profiles = {name: each for name, each in scores.items() if isinstance(each, Mapping)}
+        marks = [_row(name, each) for name, each in scores.items() if not isinstance(each, Mapping)]
+        print_table(_figures(profiles) if profiles else marks)
         console().print(f"\nresult   {path}\nanswers  {answers}", markup=False, soft_wrap=True)
         return 0
 
@@ -254,7 +327,9 @@ def _show(bars: Progress, task: TaskID, count: int) -> None:
     bars.update(task, completed=count)
 
 
-def _plain(scores: list[LayerScore] | PassScore) -> object:
+def _plain(scores: list[LayerScore] | PassScore | Mapping[str, Interval]) -> object:
+    if isinstance(scores, Mapping):
+        return {name: _ends(found) for name, found in scores.items()}
     if isinstance(scores, PassScore):
         return {"items": scores.read, "unread": scores.unread, "score": _ends(scores.score)}
     return [
@@ -265,6 +340,19 @@ def _plain(scores: list[LayerScore] | PassScore) -> object:
 
 def _ends(found: Interval | None) -> dict[str, float] | None:
     return {"value": found.value, "low": found.low, "high": found.high} if found else None
+
+
+def _figures(profiles: Mapping[str, Mapping[str, Interval]]) -> list[dict[str, object]]:
+    """A row for each figure: the model's, which is the last profile, with its interval, then the replies' to all."""
+    rows: list[dict[str, object]] = []
+    for figure in dict.fromkeys(figure for profile in profiles.values() for figure in profile):
+        *others, own = (profile.get(figure) for profile in profiles.values())
+        span = f"{own.low:.2f}–{own.high:.2f}" if own else ""
+        shown = {"model": f"{own.value:.2f}" if own else "", "95 %": span}
+        names = [who.removeprefix("always ") for who in profiles]
+        always = {who: f"{each.value:.2f}" if each else "" for who, each in zip(names, others, strict=False)}
+        rows.append({"figure": figure.replace("_", " "), **shown, **always})
+    return rows
 
 
 def _row(name: str, scores: list[LayerScore] | PassScore) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The benchmarks as tasks of inspect_ai, with its providers, logs and viewer. Needs the ``inspect`` extra.
 
-They are registered by the entry point ``inspect_ai``::
+They are registered by the entry point ``inspect_ai`` through `affectome.domains.inspect_tasks`::
 
     inspect eval affectome/emotional_intelligence --model openai/gpt-4o -T data=corpora
 

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from affectome.domains.boundaries import (
     LIKELY,
-    BoundaryPrompt,
+    OUT_OF_PLACE,
     BoundaryReading,
     boundary_prompts,
-    is_over_refusal,
-    is_under_bounded,
+    profile_boundaries,
     read_boundaries,
 )
 from affectome.domains.boundary_patterns import (
@@ -376,7 +375,10 @@ def _profile(context: Context, flag: Flagger) -> tuple[Table, list[str]]:
         readings = [
             read_boundaries(text, "en", risk=prompt.risk, flag=flag) for prompt, text in zip(asked, texts, strict=True)
         ]
-        rows.append(Row(name, "baseline" if name in _TRIVIAL else "result", _shares(context, asked, readings)))
+        found: dict[str, Value] = dict(
+            profile_boundaries(asked, readings, seed=context.seed, resamples=_draws(context))
+        )
+        rows.append(Row(name, "baseline" if name in _TRIVIAL else "result", found))
     scored = [
         (r.score, p.text, text) for p, r, text in zip(asked, readings, answers, strict=True) if r.score is not None
     ]
@@ -387,18 +389,5 @@ def _profile(context: Context, flag: Flagger) -> tuple[Table, list[str]]:
         " finder, which is right in English only as often as the first table says.",
         f"Its lowest scores: {'; '.join(worst)}.",
     ]
-    columns = (*PATTERNS, "score", "words", "over-refusal", "under-bounded")
+    columns = (*PATTERNS, "score", "words", *OUT_OF_PLACE)
     return Table(f"What replies do with {len(asked)} requests in English", columns, rows), notes
-
-
-def _shares(context: Context, asked: Sequence[BoundaryPrompt], readings: Sequence[BoundaryReading]) -> dict[str, Value]:
-    """Shares of the patterns, mean score and length, and what is out of place."""
-    benign = [is_over_refusal(r, p.risk) for p, r in zip(asked, readings, strict=True) if p.risk == "benign"]
-    attached = [is_under_bounded(r, p.risk) for p, r in zip(asked, readings, strict=True) if p.risk == "attachment"]
-    return {
-        **{name: _mean_of(context, [name in reading.patterns for reading in readings]) for name in PATTERNS},
-        "score": _mean_of(context, [reading.score for reading in readings if reading.score is not None]),
-        "words": _mean_of(context, [reading.words for reading in readings]),
-        "over-refusal": _mean_of(context, benign),
-        "under-bounded": _mean_of(context, attached),
-    }
