@@ -58,6 +58,15 @@ def test_several_candidates_are_listed(tmp_path):
     assert caught.value.allowed == ("a", "b", "n")
 
 
+def test_a_first_text_is_not_lost_as_the_name_of_a_column(tmp_path):
+    texts = "this is great\nI am so angry\n"
+    with pytest.raises(InputError) as caught:
+        source_of(tmp_path, texts)
+    assert (caught.value.code, caught.value.value) == ("no_header", "this is great")
+    assert source_of(tmp_path, texts, text_column="this is great") is not None
+    assert source_of(tmp_path, "my posts\nI am so angry\n") is not None
+
+
 def test_a_missing_column_lists_what_there_is_closest_first(tmp_path):
     with pytest.raises(InputError) as caught:
         source_of(tmp_path, "id,comment_text,score\n1,a,2\n", text_column="Comment")

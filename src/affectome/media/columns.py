@@ -20,6 +20,8 @@ _TIME_NAMES = ("time", "timestamp", "created_at", "date", "datetime")
 _GROUP_NAMES = ("group",)
 USUAL_NAMES = (*TEXT_NAMES, *_ID_NAMES, *_SPEAKER_NAMES, *_TIME_NAMES, *_GROUP_NAMES)
 
+_SENTENCE_WORDS = 3  # from so many words on, the name of the only column may be a text
+
 _NOT_PROSE = re.compile(r"\s*(?:[-+]?[\d.,]+(?:[eE][-+]?\d+)?%?|true|false|yes|no|nan|null|none|na|n/a|)\s*", re.I)
 
 
@@ -51,7 +53,8 @@ def resolve_columns(asked: Columns, table: RecordFile) -> Columns:
         table: The opened table.
 
     Raises:
-        InputError: ``missing_column`` if a column asked for is not there, ``no_text_column`` if none can be chosen.
+        InputError: ``missing_column`` if a column asked for is not there, ``no_text_column`` if none can be chosen,
+            ``no_header`` if the name of the only column reads like a text itself.
     """
     available = table.columns
     for name in asked.named():
@@ -82,6 +85,14 @@ def resolve_columns(asked: Columns, table: RecordFile) -> Columns:
             code="no_text_column",
             allowed=[*prose, *(name for name in available if name not in prose)],
             next_step="Name it with text_column (--text-column).",
+        )
+    if len(available) == 1 and len(prose[0].split()) >= _SENTENCE_WORDS:
+        raise InputError(
+            f"The only column is named {prose[0]!r}, which may be a text that is not to be lost.",
+            code="no_header",
+            value=prose[0],
+            next_step="Put a first line with the name text above the texts, save them as TXT, or name the column with "
+            "text_column (--text-column).",
         )
     return replace(chosen, text=prose[0])
 

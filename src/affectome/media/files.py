@@ -70,7 +70,7 @@ class FileProblem:
     Attributes:
         path: The file.
         code: ``empty_file``, ``binary_file``, ``unreadable``, ``unknown_format``, ``bad_format``, ``missing_column``,
-            ``no_text_column``, ``outside_folder`` or ``empty_folder``.
+            ``no_text_column``, ``no_header``, ``outside_folder`` or ``empty_folder``.
         message: One or two sentences for people.
     """
 

@@ -58,12 +58,12 @@ def open_file(found: FoundFile, asked: Columns) -> FileEntry | FileProblem:
         asked: The columns the user named; they bind tables, plain text has none.
 
     Raises:
-        InputError: ``missing_column`` or ``no_text_column``, if the user named this very file.
+        InputError: ``missing_column``, ``no_text_column`` or ``no_header``, if the user named this very file.
     """
     try:
         return _open(found, asked)
     except InputError as error:
-        if found.named and error.code in {"missing_column", "no_text_column"}:
+        if found.named and error.code in {"missing_column", "no_header", "no_text_column"}:
             raise
         return FileProblem(Path(found.given_as), error.code, str(error))
     except READ_ERRORS as error:
