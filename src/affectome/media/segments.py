@@ -207,9 +207,9 @@ def read_segments(
         shard_rows: Rows of a shard, at least 1.
 
     Raises:
-        InputError: ``no_paths``, ``missing_path``, ``not_a_file``; ``missing_column``, ``no_text_column`` or ``no_header`` in a file
-            named directly; ``nothing_readable`` if no file can be read. What is wrong with single files beside
-            readable ones is listed in ``problems``.
+        InputError: ``no_paths``, ``missing_path``, ``not_a_file``; ``missing_column``, ``no_text_column`` or
+            ``no_header`` in a file named directly; ``nothing_readable`` if no file can be read. What is wrong with
+            single files beside readable ones is listed in ``problems``.
         UsageError: ``bad_shard_rows``, ``reserved_column``.
     """
     if shard_rows < 1:
