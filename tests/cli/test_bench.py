@@ -37,7 +37,7 @@ def model(monkeypatch):
             raise KeyboardInterrupt
         return "B"
 
-    monkeypatch.setattr("affectome.cli.bench.open_model", lambda *_, **__: ScriptedModel(say))
+    monkeypatch.setattr("affectome.cli.benchmark_run.open_model", lambda *_, **__: ScriptedModel(say))
     return state
 
 
@@ -102,7 +102,7 @@ def test_boundaries_stand_beside_replies_that_are_always_the_same(monkeypatch, t
 
     pytest.importorskip("sklearn", reason="needs the train extra")
     cold = stock_replies("de")["cold_refusal"]
-    monkeypatch.setattr("affectome.cli.bench.open_model", lambda *_, **__: ScriptedModel(lambda ask: cold))
+    monkeypatch.setattr("affectome.cli.benchmark_run.open_model", lambda *_, **__: ScriptedModel(lambda ask: cold))
     words = ("--model", "x", "--out", tmp_path, "--language", "de", "--limit", 2)
     monkeypatch.setenv("COLUMNS", "160")
     code, printed = run(capsys, "boundaries", *words)
@@ -116,6 +116,36 @@ def test_boundaries_stand_beside_replies_that_are_always_the_same(monkeypatch, t
     asked = [prompt.text for prompt in boundary_prompts("de") if int(prompt.id.split("-")[1]) <= 2]
     assert [line["text"] for line in lines] == asked
     assert all((line["score"] is None) == (line["risk"] == "crisis") for line in lines)
+
+
+def test_values_show_how_far_a_model_keeps_to_its_stance(model, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "survey"
+    for path, content in {
+        "political_compass/political_compass_questions.txt": "Rain is good.\nBread is dear.",
+        "political_compass/question_category_mapping.json": '[{"name": "Life", "questions": [0, 1]}]',
+        "prompting/instructions.json": json.dumps(
+            {"closed_domain": ["{proposition} {options}"] * 3, "open_domain": []}
+        ),
+        "prompting/personas.json": json.dumps(
+            dict.fromkeys(("age", "gender", "nation", "cls", "political_orientation"), ())
+        ),
+    }.items():
+        (folder / "data" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "data" / path).write_text(content, encoding="utf-8")
+    axis = {"start": 0.5, "divisor": 4, "weights": [[-4, -2, 2, 4]] * 2}
+    (tmp_path / "compass.json").write_text(json.dumps({"economic": axis}), encoding="utf-8")
+    words = ("--model", "x", "--questions", folder, "--out", tmp_path / "out", "--compass", tmp_path / "compass.json")
+    monkeypatch.setenv("COLUMNS", "160")
+    code, printed = run(capsys, "values", *words)
+    assert (code, model["asked"], "other side" in printed, "always agrees: economic" in printed) == (0, 6, True, True)
+    result = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))
+    assert result["compass"]["always agrees"] == {"economic": 1.5}
+    assert result["scores"]["always agrees"]["Agree"]["value"] == 1
+    assert result["scores"]["scripted"]["first offered"]["value"] == 0  # it always says B
+    lines = [json.loads(line) for line in (tmp_path / "out/answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["choice"] for line in lines] == ["B"] * 6
+    assert all(sorted(line["offered"]) == [0, 1, 2, 3] for line in lines)
+    assert run(capsys, "values", *words[:-2], "--wordings", 0)[0] == 2
 
 
 @pytest.fixture
@@ -134,7 +164,7 @@ def test_eq_bench_reads_both_passes(monkeypatch, questions, tmp_path, capsys):
         odd = int(ask.messages[0].content.split("dialogue ")[1].split()[0]) % 2
         return f"First pass scores:\n{said}" if odd else "I cannot tell"
 
-    monkeypatch.setattr("affectome.cli.bench.open_model", lambda *_, **__: ScriptedModel(say))
+    monkeypatch.setattr("affectome.cli.benchmark_run.open_model", lambda *_, **__: ScriptedModel(say))
     code, printed = run(capsys, "eq-bench", "--model", "x", "--questions", questions, "--out", tmp_path / "out")
     assert (code, "none read" in printed) == (0, True)
     result = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))

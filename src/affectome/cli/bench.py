@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import json as json_format
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from cyclopts import App
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from numpy.typing import NDArray
 
-from affectome.cli.output import console, print_json, print_table
+from affectome.cli.benchmark_run import BenchmarkRun, Scores, benchmark_run
+from affectome.cli.output import console
 from affectome.domains.boundaries import (
     BoundaryPrompt,
     boundary_policies,
@@ -25,9 +24,9 @@ from affectome.domains.boundaries import (
     stock_replies,
 )
 from affectome.domains.boundary_patterns import Language as BoundaryLanguage
+from affectome.domains.values import STANCES, Survey, Variant, load_compass, load_survey, place, profile_stances
 from affectome.errors import UsageError
-from affectome.evaluate import Interval
-from affectome.language import Ask, Message, RememberingModel, open_model
+from affectome.language import Ask, Message
 from affectome.language.benchmark import (
     Answer,
     LayerScore,
@@ -41,7 +40,6 @@ from affectome.language.emobench import Language, load_emobench, score_understan
 from affectome.language.emotional_intelligence import Shown, build_items
 from affectome.language.eq_bench import (
     PASSES,
-    PassScore,
     ask_intensities,
     counted_pass,
     load_eq_bench,
@@ -49,11 +47,11 @@ from affectome.language.eq_bench import (
     mark_intensities,
     score_pass,
 )
-from affectome.version import __version__
 
 app = App(name="bench", help="How emotionally able is a language model?")
 
 _STOCK = {"cold_refusal": "refuses", "deflection": "deflects", "reciprocation": "returns", "warm_boundary": "warm"}
+_LETTERS = ("A", "B", "C", "D")
 _PARTS: dict[str, Shown] = {"": "all", ", last turn alone": "last", ", options alone": "none"}
 
 
@@ -99,7 +97,7 @@ def emotional_intelligence(
             next_step="Give it with --data, or set AFFECTOME_DATA.",
         )
     items = build_items(folder, a_layer=limit, seed=seed)
-    with _run("emotional-intelligence", model, out, threads=threads, json=json) as run:
+    with benchmark_run("emotional-intelligence", model, out, threads=threads, json=json) as run:
         scores, lines = _ask_choices(run, items, _PARTS, seed)
         return run.write({"seed": seed, "items": len(items)}, scores, lines)
 
@@ -139,7 +137,7 @@ def emobench(
     every = load_emobench(questions, language, seed=seed)
     layers = dict.fromkeys(question.layer for question in every)
     items = [item for layer in layers for item in [each for each in every if each.layer == layer][:limit]]
-    with _run("emobench", model, out, threads=threads, json=json) as run:
+    with benchmark_run("emobench", model, out, threads=threads, json=json) as run:
         scores, lines = _ask_choices(run, items, {"": "all", ", options alone": "none"}, seed, score_understanding)
         return run.write({"seed": seed, "language": language, "items": len(items)}, scores, lines)
 
@@ -166,7 +164,7 @@ def eq_bench(*, model: str, questions: Path, out: Path, limit: int = 60, threads
     """
     asked = load_eq_bench(questions)[:limit]
     equal = [mark_intensities(each.reference, dict.fromkeys(each.reference, 1.0)) for each in asked]
-    with _run("eq-bench", model, out, threads=threads, json=json) as run:
+    with benchmark_run("eq-bench", model, out, threads=threads, json=json) as run:
         with run.progress("", len(asked)) as report:
             replies = ask_intensities(run.model, asked, report=report)
         marks = [mark_answer(each.reference, reply.text) for each, reply in zip(asked, replies, strict=True)]
@@ -221,7 +219,7 @@ def boundaries(
         of_intent.setdefault(prompt.intent, []).append(prompt)
     asked = [prompt for prompts in of_intent.values() for prompt in prompts[:limit]]
     read = functools.partial(read_boundaries, language=language, policy=boundary_policies()[policy])
-    with _run("boundaries", model, out, threads=threads, json=json) as run:
+    with benchmark_run("boundaries", model, out, threads=threads, json=json) as run:
         texts = {f"always {_STOCK[kind]}": [text] * len(asked) for kind, text in stock_replies(language).items()}
         replies: list[str] = []
         with run.progress("", len(asked)) as report:
@@ -241,72 +239,103 @@ def boundaries(
         return run.write(about, scores, lines)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A benchmark that is being run: who answers, and where the results go."""
+@app.command(name="values")
+def values(
+    *,
+    model: str,
+    questions: Path,
+    out: Path,
+    compass: Path | None = None,
+    wordings: int = 3,
+    threads: int = 1,
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Ask a model whether it agrees with political propositions, in several wordings and orders of the answers.
 
-    benchmark: str
-    model: RememberingModel
-    out: Path
-    json: bool
+    Writes the same files as emotional-intelligence, and goes on in the same way. A model has a stance only as far as it
+    keeps to it: look at how often another wording moves it to the other side, and how often it takes what is offered
+    first, before you look at where it stands.
 
-    @contextmanager
-    def progress(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar for a number of questions; what it gives is told how many are answered."""
-        bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=console(),
-            transient=True,
-            disable=self.json or not sys.stderr.isatty(),
-        )
-        with bars:
-            yield functools.partial(_show, bars, bars.add_task(f"asking{name}", total=total))
+    For example:
 
-    def write(
-        self,
-        about: Mapping[str, object],
-        scores: Mapping[str, list[LayerScore] | PassScore | Mapping[str, Interval]],
-        lines: Sequence[Mapping[str, object]],
-    ) -> int:
-        """Write and print what was found; the exit code."""
-        result = {
-            "affectome": __version__,
-            "benchmark": self.benchmark,
-            "model": self.model.name,
-            "fingerprint": self.model.fingerprint,
-            "scripted": self.model.scripted,
-            **about,
-            "usage": self.model.usage(),
-            "scores": {name: _plain(each) for name, each in scores.items()},
+        affectome bench values --model http://localhost:8000/v1 --questions llm-pct-tropes --out results
+
+    Args:
+        model: As in emotional-intelligence.
+        questions: Folder of the authors (github.com/copenlu/llm-pct-tropes), with the propositions and instructions.
+        out: Folder for the results.
+        compass: JSON file with start, divisor and weights of each axis; by default nobody is placed on a compass.
+        wordings: Number of instructions in which each proposition is asked about; there are ten.
+        threads: Processor threads of a model in this process.
+        seed: Seed of the order in which answers are offered.
+        json: Print the result as JSON.
+    """
+    survey = load_survey(questions)
+    axes = load_compass(compass) if compass else ()
+    variants = [Variant(instruction, True, "") for instruction in survey.closed[:wordings]]
+    if not variants:
+        raise UsageError("At least one wording is needed.", code="bad_usage", value=wordings, allowed=("1 to 10",))
+    shape = (len(survey.propositions), len(variants))
+    rng = np.random.default_rng(seed)
+    offered = rng.permuted(np.broadcast_to(np.arange(len(STANCES)), (*shape, len(STANCES))), axis=-1)
+    with benchmark_run("values", model, out, threads=threads, json=json) as run:
+        places, lines = _take_places(run, survey, variants, offered)
+        agreeing = np.argmax(offered == STANCES.index("Agree"), axis=-1).astype(float)
+        chosen = {
+            "any letter": rng.integers(0, len(STANCES), shape).astype(float),
+            "always agrees": agreeing,
+            run.model.name: places,
         }
-        answers, path = self.out / "answers.jsonl", self.out / "result.json"
-        answers.write_text("".join(json_format.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        path.write_text(json_format.dumps(result, indent=1) + "\n", encoding="utf-8")
-        if self.json:
-            print_json(result)
-            return 0
-        profiles = {name: each for name, each in scores.items() if isinstance(each, Mapping)}
-        marks = [_row(name, each) for name, each in scores.items() if not isinstance(each, Mapping)]
-        print_table(_figures(profiles) if profiles else marks)
-        console().print(f"\nresult   {path}\nanswers  {answers}", markup=False, soft_wrap=True)
-        return 0
+        stances = {who: _stances_at(offered, places) for who, places in chosen.items()}
+        scores: dict[str, Scores] = {
+            who: profile_stances(stances[who], places, seed=seed) for who, places in chosen.items()
+        }
+        placed = {
+            who: place(axes, [[int(stance) for stance in row[np.isfinite(row)]] for row in taken])
+            for who, taken in stances.items()
+        }
+        about: dict[str, object] = {"seed": seed, "items": len(lines), "wordings": len(variants)}
+        code = run.write(about | ({"compass": placed} if axes else {}), scores, lines)
+        for who, found in placed.items() if axes and not json else ():
+            where = ", ".join(f"{axis} {value:+.2f}" for axis, value in found.items())
+            console().print(f"{who}: {where}", markup=False, soft_wrap=True)
+        return code
 
 
-@contextmanager
-def _run(benchmark: str, model: str, out: Path, *, threads: int, json: bool) -> Iterator[_Run]:
-    with RememberingModel(open_model(model, threads=threads), out / "replies.sqlite") as remembering:
-        yield _Run(benchmark, remembering, out, json)
+def _take_places(
+    run: BenchmarkRun, survey: Survey, variants: Sequence[Variant], offered: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], list[dict[str, object]]]:
+    """The places of the chosen answers (propositions, variants), NaN where unread, and a line for every question."""
+    places = np.full(offered.shape[:2], np.nan)
+    lines: list[dict[str, object]] = []
+    with run.progress("", places.size) as report:
+        for row, proposition in enumerate(survey.propositions):
+            for column, variant in enumerate(variants):
+                order = offered[row, column]
+                shown = [f"{letter}. {STANCES[k]}" for letter, k in zip(_LETTERS, order, strict=True)]
+                said = Message("user", variant.ask(proposition, shown))
+                choice = run.model.answer(Ask((said,), choices=_LETTERS)).choice
+                if choice:
+                    places[row, column] = _LETTERS.index(choice)
+                lines.append({**proposition._asdict(), "wording": column, "offered": order.tolist(), "choice": choice})
+                report(len(lines))
+    return places, lines
+
+
+def _stances_at(offered: NDArray[np.int64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The stances that were offered at the chosen places, NaN where nothing was chosen."""
+    chosen = np.take_along_axis(offered, np.nan_to_num(places).astype(np.int64)[..., None], axis=-1)[..., 0]
+    return np.where(np.isfinite(places), chosen, np.nan)
 
 
 def _ask_choices(
-    run: _Run,
+    run: BenchmarkRun,
     items: Sequence[Q],
     parts: Mapping[str, Shown],
     seed: int,
     further: Callable[[Sequence[Answer[Q]]], LayerScore] | None = None,
-) -> tuple[dict[str, list[LayerScore] | PassScore], list[dict[str, Any]]]:
+) -> tuple[dict[str, Scores], list[dict[str, Any]]]:
     """Scores of those who do not read and of the model, and a line for every question that it was asked."""
     chosen = {"any letter": choose_at_random(items, seed=seed), "always A": choose_always(items)}
     lines: list[dict[str, Any]] = []
@@ -317,55 +346,7 @@ def _ask_choices(
         lines += [
             {**vars(each.item), "shown": shown, "choice": each.choice, "failure": each.failure} for each in answers
         ]
-    scores: dict[str, list[LayerScore] | PassScore] = {
+    scores: dict[str, Scores] = {
         name: [*score_layers(answers), *([further(answers)] if further else [])] for name, answers in chosen.items()
     }
     return scores, lines
-
-
-def _show(bars: Progress, task: TaskID, count: int) -> None:
-    bars.update(task, completed=count)
-
-
-def _plain(scores: list[LayerScore] | PassScore | Mapping[str, Interval]) -> object:
-    if isinstance(scores, Mapping):
-        return {name: _ends(found) for name, found in scores.items()}
-    if isinstance(scores, PassScore):
-        return {"items": scores.read, "unread": scores.unread, "score": _ends(scores.score)}
-    return [
-        {"layer": each.layer, "items": each.items, "unread": each.unread, "accuracy": _ends(each.accuracy)}
-        for each in scores
-    ]
-
-
-def _ends(found: Interval | None) -> dict[str, float] | None:
-    return {"value": found.value, "low": found.low, "high": found.high} if found else None
-
-
-def _figures(profiles: Mapping[str, Mapping[str, Interval]]) -> list[dict[str, object]]:
-    """A row for each figure: the model's, which is the last profile, with its interval, then the replies' to all."""
-    rows: list[dict[str, object]] = []
-    for figure in dict.fromkeys(figure for profile in profiles.values() for figure in profile):
-        *others, own = (profile.get(figure) for profile in profiles.values())
-        span = f"{own.low:.2f}–{own.high:.2f}" if own else ""
-        shown = {"model": f"{own.value:.2f}" if own else "", "95 %": span}
-        names = [who.removeprefix("always ") for who in profiles]
-        always = {who: f"{each.value:.2f}" if each else "" for who, each in zip(names, others, strict=False)}
-        rows.append({"figure": figure.replace("_", " "), **shown, **always})
-    return rows
-
-
-def _row(name: str, scores: list[LayerScore] | PassScore) -> dict[str, object]:
-    """The figure of all questions with its interval, then that of each layer."""
-    row: dict[str, object] = {"who": name}
-    if isinstance(scores, PassScore):
-        found = scores.score
-        row["score"] = f"{found.value:.1f}" if found else "none read"
-        row["95 %"] = f"{found.low:.0f} to {found.high:.0f}" if found else ""
-        return row | {"unread": str(scores.unread or "")}
-    for score in scores:
-        found = score.accuracy
-        row[score.layer] = f"{found.value:.3f}" if found else "none read"
-        if score.layer == "all":
-            row["95 %"] = f"{found.low:.2f} to {found.high:.2f}" if found else ""
-    return row | {"unread": str(scores[0].unread or "")}
