@@ -89,6 +89,7 @@ def run(
     *names: str,
     data: Path | None = None,
     base: Path | None = None,
+    model: Path | None = None,
     out: Path = Path("runs/studies"),
     seed: int = 0,
     threads: int = 2,
@@ -109,6 +110,7 @@ def run(
         data: Folder that holds one subfolder a data set; by default the variable AFFECTOME_DATA.
         base: Folder of a base encoder in Hugging Face layout, for studies that train one; of a language model, or its
             GGUF file, for studies that ask one.
+        model: Folder or GGUF file of a language model, for studies that need a base encoder as well.
         out: Folder for the results; caches and checkpoints go to OUT/work.
         seed: Seed.
         threads: Processor threads.
@@ -124,7 +126,7 @@ def run(
         )
     if threads < 1:
         raise UsageError("A study needs at least one thread.", code="bad_threads", value=threads)
-    settings = StudySettings(Path(folder), out, base, seed, threads, quick)
+    settings = StudySettings(Path(folder), out, base, seed, threads, quick, model)
     codes = []
     for study in studies:
         try:

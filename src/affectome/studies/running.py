@@ -35,6 +35,7 @@ class StudySettings:
         data: Folder that holds one subfolder a data set.
         out: Folder for results; caches and checkpoints go to ``work`` in it.
         base: Folder of a base encoder in Hugging Face layout.
+        model: Folder or GGUF file of a language model, for studies that ask one beside a base encoder.
         seed: Seed.
         threads: Processor threads.
         quick: Run on a small part, to see that the study runs.
@@ -46,6 +47,7 @@ class StudySettings:
     seed: int = 0
     threads: int = 2
     quick: bool = False
+    model: Path | None = None
 
     def result_path(self, study: Study) -> Path:
         """Where the result of a study goes; a quick one never replaces a whole one."""
@@ -77,6 +79,7 @@ def run_study(study: Study, settings: StudySettings, report: Callable[[str], Non
         seed=settings.seed,
         threads=settings.threads,
         base=settings.base,
+        model=settings.model,
         work=work,
         quick=settings.quick,
         run=f"{study.id} seed {settings.seed}",
@@ -119,8 +122,9 @@ def check_needs(study: Study, settings: StudySettings) -> None:
                 raise MissingExtraError.for_extra(extra, package)
     if absent := [name for name in study.data if not (settings.data / name).is_dir()]:
         raise missing_data(absent, settings.data)
-    if settings.base is not None:
-        _weights(settings.base)
+    for given in (settings.base, settings.model):
+        if given is not None:
+            _weights(given)
 
 
 def _weights(base: Path) -> Path:
@@ -171,6 +175,7 @@ def _command(study: Study, settings: StudySettings) -> str:
     """The command without the paths of one machine."""
     words = ["affectome study run", study.id, "--data DIR"]
     words += ["--base DIR"] if settings.base else []
+    words += ["--model DIR"] if settings.model else []
     words += [f"--seed {settings.seed}"] if settings.seed else []
     words += ["--quick"] if settings.quick else []
     return " ".join(words)

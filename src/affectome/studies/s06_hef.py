@@ -20,6 +20,7 @@ from affectome.models import default_model
 from affectome.perceive import TextReader
 from affectome.studies.comparing import claim_difference, claim_value, measure
 from affectome.studies.corpora import SITUATIONS, emotion_words, load_conversations, load_situations
+from affectome.studies.hinted_answers import ask_with_hints
 from affectome.studies.stacking import ReadOut, latent_words, stacked
 from affectome.studies.study import Claim, Context, Outcome, Role, Row, Study, Table
 
@@ -84,7 +85,16 @@ def run(context: Context) -> Outcome:
         f"Masked are the labels of all category taxonomies of the package and their synonyms, {len(emotion_words())}"
         " words with their inflections, in training as in testing.",
     ]
-    return Outcome([*tables, candidates], claims, notes)
+    tables.append(candidates)
+    if context.model is None:
+        notes.append("No language model was asked: give one with --model.")
+    else:
+        texts = [corpus.texts[row] for row in test]
+        asked, found, remarks = ask_with_hints(context, context.model, texts, truth, shown[_BLEND], _LABELS)
+        tables.append(asked)
+        claims += found
+        notes += remarks
+    return Outcome(tables, claims, notes)
 
 
 STUDY = Study(
@@ -96,7 +106,6 @@ STUDY = Study(
     extras=("study", "train"),
     run=run,
     missing=(
-        "two-stage prediction by a language model that is told the likely feelings",
         "words that cause the feeling, against marked causes",
         "replies conditioned on feeling and cause, and whether people find them more empathetic",
     ),

@@ -152,6 +152,7 @@ class Context:
         seed: Seed from which the study takes all its seeds.
         threads: Processor threads.
         base: Folder of a base encoder in Hugging Face layout, if one was given.
+        model: Folder or GGUF file of a language model, if one was given beside it.
         work: Folder for what can be taken up again: caches and checkpoints.
         quick: Whether to run on a small part, to see that the study runs; such a result never counts.
         run: Name of this run, under which test sets are handed out.
@@ -166,6 +167,7 @@ class Context:
     quick: bool
     run: str = "study"
     report: Callable[[str], None] = lambda message: None
+    model: Path | None = None
     used: set[str] = field(default_factory=set, init=False)
     vaults: list[Vault] = field(default_factory=list, init=False)
 
