@@ -1,7 +1,7 @@
 """A reader of risk in Chinese messages: characters in a row and classes of words, three ways to the same classes.
 
 Chinese is written without spaces, and the encoder of the package knows few of its characters, so a message is read as
-runs of one to four characters after Unicode normalisation, without cutting it into words.
+runs of one or two characters after Unicode normalisation, without cutting it into words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from affectome.domains import load_risk_routing
 from affectome.evaluate import folds, near_duplicates
 from affectome.studies.risk_messages import Messages, urgencies
+from affectome.studies.risk_words import RiskWords
 from affectome.studies.study import Context
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_SHORT, _LONG = {"ngram_range": (1, 2), "min_df": 1}, {"ngram_range": (1, 4), "min_df": 2}
-_WORDS_SHARE = 0.3  # weight of the classes of words beside n-grams of unit length
+# Chosen on folds of the training messages.
+_WORDS_SHARE = 0.7  # weight of the classes of words beside n-grams of unit length
+_PRIOR_SHARE = 0.1  # power of the share of a class that its probability is divided by
 _SMALLEST = 1e-12
 _FOLDS = 5
 
@@ -35,41 +37,6 @@ class _Model(Protocol):
     classes_: NDArray[np.bool_]
 
     def predict_proba(self, rows: csr_matrix) -> Floats: ...
-
-
-@dataclass(frozen=True)
-class RiskWords:
-    """Classes of words that a message can hold.
-
-    Attributes:
-        words: Words by class.
-        pairs: Classes that mean more together.
-        rules: Classes that have to occur together, and the class of risk they speak for; the first that fits decides.
-    """
-
-    words: Mapping[str, Sequence[str]]
-    pairs: Sequence[tuple[str, str]]
-    rules: Sequence[tuple[Sequence[str], str]]
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any]) -> RiskWords:
-        """The words of a table as in ``data/psyguard.toml``."""
-        pairs = [(first, second) for first, second in table["together"]["pairs"]]
-        return cls(table["words"], pairs, [(rule["words"], rule["class"]) for rule in table["rules"]])
-
-    def counts(self, messages: Sequence[str]) -> Floats:
-        """``(n, classes + pairs + 1)`` logarithms of 1 + count, their products for the pairs, and a length."""
-        single = np.log1p([[sum(map(text.count, own)) for own in self.words.values()] for text in messages])
-        single = single.reshape(len(messages), len(self.words))
-        place = {name: i for i, name in enumerate(self.words)}
-        both = [single[:, place[first]] * single[:, place[second]] for first, second in self.pairs]
-        length = np.log1p([len(text) for text in messages]) / 5  # as large as the others
-        return np.column_stack([single, *both, length])
-
-    def by_rule(self, message: str) -> str:
-        """The class of risk by the first rule that fits; unrelated if none does."""
-        found = {name for name, own in self.words.items() if any(word in message for word in own)}
-        return next((label for needed, label in self.rules if set(needed) <= found), "unrelated")
 
 
 def normalised(message: str) -> str:
@@ -95,8 +62,9 @@ class RiskReader:
 
     One read-out gives the classes directly. One decides first whether there is any risk, then which. One goes along
     the continuum: any risk, which branch (suicidality, self-injury, aggression), and then how far, by one decision a
-    step on all messages of the branch, so that neighbouring classes share what they have in common. Their mean is the
-    answer.
+    step on all messages of the branch, so that neighbouring classes share what they have in common. Their mean, moved
+    towards rare classes (logit adjustment, Menon et al. 2021), is the answer. What a writer denies is left out of it,
+    but not of the urgency: a denial moves the class and calls off no alert.
 
     Args:
         words: Classes of words.
@@ -119,42 +87,54 @@ class RiskReader:
         """Learn from normalised messages with one class each (n,), by its position in the risk table."""
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        self._grams = [TfidfVectorizer(analyzer="char", sublinear_tf=True, **sizes) for sizes in (_SHORT, _LONG)]
-        short, long = (self._with_words(grams.fit_transform(messages), messages) for grams in self._grams)
-        risk = labels != self._calm
-        self._any = [self._logistic(rows, risk) for rows in (short, long)]
-        self._direct = self._each(short, labels, range(self._width))
-        self._which = self._each(long[risk], labels[risk], range(self._width))
+        meant = [self._words.denial_of(message)[0] for message in messages]
+        self._grams = TfidfVectorizer(analyzer="char", sublinear_tf=True, ngram_range=(1, 2)).fit(meant)
+        rows, risk = self._features(meant), labels != self._calm
+        self._any = self._logistic(rows, risk)
+        self._direct = self._each(rows, labels, range(self._width))
+        self._which = self._each(rows[risk], labels[risk], range(self._width))
         branch = np.full(len(labels), -1)
         for number, members in enumerate(self._branches):
             branch[np.isin(labels, members)] = number
-        self._branch = self._each(short[risk], branch[risk], range(len(self._branches)))
+        self._branch = self._each(rows[risk], branch[risk], range(len(self._branches)))
         self._further = []
         for members in self._branches:
             own = np.isin(labels, members)
             place = np.array([members.index(label) for label in labels[own]], np.int64)
-            self._further.append([self._logistic(short[own], place >= step) for step in range(1, len(members))])
-        self._urgency = self._logistic(short, np.isin(labels, self._urgent))
+            self._further.append([self._logistic(rows[own], place >= step) for step in range(1, len(members))])
+        self._prior = np.maximum(np.bincount(labels, minlength=self._width), 1) / len(labels)
+        self._urgency = self._logistic(self._features(messages), np.isin(labels, self._urgent))
         return self
 
     def classes(self, messages: Sequence[str]) -> Floats:
         """Probabilities (n, classes) that sum to 1."""
-        short, long = self._features(messages)
-        direct = _shared(self._direct, short, self._width)
-        return np.asarray((direct + self._two_steps(long) + self._along(short)) / 3)
+        meant, said = zip(*map(self._words.denial_of, messages), strict=True)
+        found = self._read(meant)
+        denied = [i for i, (first, second) in enumerate(zip(meant, said, strict=True)) if first != second]
+        if denied:
+            # What is denied speaks for no risk more than the same said.
+            found[denied] = np.minimum(found[denied], self._read([said[i] for i in denied]))
+            found[denied, self._calm] = 0
+            found[denied, self._calm] = 1 - found[denied].sum(axis=1)
+        return found
 
     def urgency(self, messages: Sequence[str]) -> Floats:
         """Score (n,) in [0, 1] that grows with the chance that a message belongs to the most urgent band."""
-        return _chance(self._urgency, self._features(messages)[0])
+        return _chance(self._urgency, self._features(messages))
 
-    def _two_steps(self, rows: csr_matrix) -> Floats:
-        risk = _chance(self._any[1], rows)
+    def _read(self, messages: Sequence[str]) -> Floats:
+        rows = self._features(messages)
+        risk = _chance(self._any, rows)
+        direct = _shared(self._direct, rows, self._width)
+        found = (direct + self._two_steps(rows, risk) + self._along(rows, risk)) / self._prior**_PRIOR_SHARE
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+    def _two_steps(self, rows: csr_matrix, risk: Floats) -> Floats:
         found = _shared(self._which, rows, self._width) * risk[:, None]
         found[:, self._calm] = 1 - risk
         return found
 
-    def _along(self, rows: csr_matrix) -> Floats:
-        risk = _chance(self._any[0], rows)
+    def _along(self, rows: csr_matrix, risk: Floats) -> Floats:
         branch = _shared(self._branch, rows, len(self._branches)) * risk[:, None]
         found = np.zeros((rows.shape[0], self._width))
         found[:, self._calm] = 1 - risk
@@ -165,13 +145,12 @@ class RiskReader:
             found[:, members] = share[:, None] * -np.diff(np.stack([*reached, np.zeros(len(share))], axis=1))
         return found
 
-    def _features(self, messages: Sequence[str]) -> list[csr_matrix]:
-        return [self._with_words(grams.transform(messages), messages) for grams in self._grams]
-
-    def _with_words(self, grams: csr_matrix, messages: Sequence[str]) -> csr_matrix:
+    def _features(self, messages: Sequence[str]) -> csr_matrix:
+        """N-grams of unit length and, beside them, classes of words."""
         from scipy.sparse import csr_matrix, hstack
 
-        return hstack([grams, csr_matrix(_WORDS_SHARE * self._words.counts(messages))]).tocsr()
+        words = csr_matrix(_WORDS_SHARE * self._words.counts(messages))
+        return hstack([self._grams.transform(messages), words]).tocsr()
 
     def _each(self, rows: csr_matrix, labels: Ints, known: range) -> dict[int, _Model]:
         """One decision for each label that occurs."""
