@@ -1,13 +1,16 @@
-"""Ready assemblies: labels for posts, tropes, severity of distress, risk, emotional boundaries and support."""
+"""Ready assemblies: posts, tropes, values, severity of distress, risk, emotional boundaries, support, explanations."""
 
 from affectome.domains.boundaries import (
     BoundaryPrompt,
     BoundaryReading,
     boundary_policies,
     boundary_prompts,
+    profile_boundaries,
     read_boundaries,
+    stock_replies,
 )
 from affectome.domains.discourse import LabelledPosts, PostLabeller, stemmed_words
+from affectome.domains.explanations import copied_share, likelihood, log_length, shared_words
 from affectome.domains.questionnaires import Questionnaire, load_questionnaire
 from affectome.domains.severity import (
     DecisionCurve,
@@ -20,15 +23,31 @@ from affectome.domains.severity import (
 from affectome.domains.support import (
     PreferenceBias,
     StrategyPlanner,
+    SupportStrategy,
     SupportTurn,
     ask_for_strategy,
     load_support_strategies,
+    pool_choices,
     preference_bias,
+    strategy_position,
+    without_prior,
 )
 from affectome.domains.tropes import Tropes, mine_tropes
+from affectome.domains.values import (
+    Axis,
+    Proposition,
+    Survey,
+    Variant,
+    load_compass,
+    load_survey,
+    place,
+    profile_stances,
+    read_stance,
+)
 from affectome.domains.wellbeing import RiskBand, RiskClass, RiskRouting, Route, load_risk_routing
 
 __all__ = [
+    "Axis",
     "BoundaryPrompt",
     "BoundaryReading",
     "DecisionCurve",
@@ -36,6 +55,7 @@ __all__ = [
     "LabelledPosts",
     "PostLabeller",
     "PreferenceBias",
+    "Proposition",
     "Questionnaire",
     "RiskBand",
     "RiskClass",
@@ -43,19 +63,36 @@ __all__ = [
     "Route",
     "SeverityReader",
     "StrategyPlanner",
+    "SupportStrategy",
     "SupportTurn",
+    "Survey",
     "Tropes",
+    "Variant",
     "ask_for_strategy",
     "boundary_policies",
     "boundary_prompts",
+    "copied_share",
     "decision_curve",
     "fit_severity",
     "grade_interval",
+    "likelihood",
+    "load_compass",
     "load_questionnaire",
     "load_risk_routing",
     "load_support_strategies",
+    "load_survey",
+    "log_length",
     "mine_tropes",
+    "place",
+    "pool_choices",
     "preference_bias",
+    "profile_boundaries",
+    "profile_stances",
     "read_boundaries",
+    "read_stance",
+    "shared_words",
     "stemmed_words",
+    "stock_replies",
+    "strategy_position",
+    "without_prior",
 ]

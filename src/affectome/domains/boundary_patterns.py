@@ -1,4 +1,4 @@
-"""Seven patterns by which a reply handles an emotional boundary, found sentence by sentence in six languages.
+"""Eight patterns by which a reply handles an emotional boundary, found sentence by sentence in six languages.
 
 Cues are short phrases with the same meaning in every language, so what is learnt about them from labelled sentences of
 one language holds for the others. Character and word n-grams add what no cue says, and in English the shipped reader
