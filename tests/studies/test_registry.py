@@ -41,7 +41,7 @@ def test_a_study_by_id_or_number(name):
     assert find_study(name).id == "label-variance"
 
 
-@pytest.mark.parametrize("name", ["", "0", "50", "label_variance", "emonet-voice"])
+@pytest.mark.parametrize("name", ["", "0", "50", "label_variance", "talk-to-edit"])
 def test_an_unknown_study_lists_those_there_are(name):
     with pytest.raises(UsageError) as error:
         find_study(name)
