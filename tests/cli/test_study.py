@@ -1,6 +1,7 @@
 """``affectome study``: what there is, how it stands, and running it."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -49,8 +50,10 @@ def folders(tmp_path, monkeypatch):
     return ("--data", tmp_path / "data", "--out", tmp_path / "out")
 
 
-def test_list(affectome, monkeypatch):
+def test_list(affectome, monkeypatch, tmp_path):
     monkeypatch.setattr(command, "find_studies", lambda: tuple(TOYS.values()))
+    # The toys bear the numbers of systems, whose committed results must not speak for them.
+    monkeypatch.setattr(command, "system_state", partial(command.system_state, folder=tmp_path))
     rows = json.loads(affectome("study", "list", "--json").out)
     needs = {"data": ["toys"], "extras": ["study"]}
     assert rows[0] == {"number": 1, "id": "plays", "title": "Toy 1", "state": "not yet", **needs}
