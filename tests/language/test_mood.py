@@ -5,7 +5,7 @@ import pytest
 from affectome.dynamics import AffectState, StateDynamics
 from affectome.errors import UsageError
 from affectome.language.chat import Reply
-from affectome.language.mood import MoodAgent, mood_prompt
+from affectome.language.mood import MoodAgent, mood_prompt, shop_talk
 
 WORDS = {"good": (0.8, 0.2, 0.0), "bad": (-0.8, 0.6, -0.4), "chair": (0.0, 0.0, 0.0)}
 
@@ -98,3 +98,9 @@ def test_time_between_turns():
 def test_a_negative_memory():
     with pytest.raises(UsageError, match="memory"):
         _agent(memory=-1)
+
+
+def test_the_shipped_talk_has_the_phases_of_the_simulation():
+    talk = shop_talk()
+    assert len(set(talk.lines)) == 25
+    assert "bicycle" in talk.persona

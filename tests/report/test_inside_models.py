@@ -40,6 +40,22 @@ STEERING = {
     "doses": [{"dose": dose, **_figures(rate, 4 + dose)} for dose, rate in ((0.0, 0.25), (0.2, 0.5), (0.4, 0.75))],
 }
 
+MOOD = {
+    "model": "toy",
+    "reader": "text-en 0.1.0",
+    "trajectory": {"nadir_turn": 1, "abruptness": 0.5, "recovery": None},
+    "turns": [
+        {
+            "heard": heard,
+            "signal": [v, 0, 0],
+            "state": {"position": [v / 2, 0.1, 0.0]},
+            "reply": "<i>x</i>",
+            "read": [v, 0, 0],
+        }
+        for heard, v in (("No <b>!", -0.8), ("Yes.", 0.2))
+    ],
+}
+
 
 @pytest.fixture
 def results(tmp_path):
@@ -76,11 +92,22 @@ def test_the_same_results_give_the_same_page(results, tmp_path):
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
 
 
+def test_a_mood_stands_beside_its_dialogue(tmp_path):
+    (tmp_path / "mood.json").write_text(json.dumps(MOOD))
+    write_inside_model(tmp_path / "inside.html", mood=tmp_path / "mood.json")
+    page = (tmp_path / "inside.html").read_text()
+    assert "−0.40" in page
+    assert "does not come back" in page
+    assert "&lt;i&gt;x" in page
+    assert "No &lt;b&gt;!" in page
+    assert page.count("<svg") >= 2
+
+
 @pytest.mark.parametrize("content", ["", "[]", "3", '{"model": "toy"}'])
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "layers.json"
     path.write_text(content)
-    for name in ("probe", "steering"):
+    for name in ("probe", "steering", "mood"):
         with pytest.raises(InputError) as caught:
             write_inside_model(tmp_path / "inside.html", **{name: path})
         assert caught.value.code == "bad_result"

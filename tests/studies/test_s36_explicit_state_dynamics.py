@@ -34,11 +34,6 @@ def test_the_simulation_is_as_known():
     assert table.rows[6].values["clipped"] == 9
 
 
-def test_the_script_has_the_phases_of_the_simulation():
-    assert [len(phase["turns"]) for phase in study._script()["phases"]] == [5, 8, 7, 5]
-    assert len(set(study._lines())) == 25
-
-
 def test_replies_that_follow_what_is_shown(context):
     pytest.importorskip("vaderSentiment")
     context.quick = True

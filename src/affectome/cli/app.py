@@ -51,6 +51,7 @@ app.command("affectome.cli.study:app", name="study")
 app.command("affectome.cli.bench:app", name="bench")
 app.command("affectome.cli.probe:probe", name="probe")
 app.command("affectome.cli.steer:steer", name="steer")
+app.command("affectome.cli.mood:mood", name="mood")
 app.command("affectome.cli.serve:app", name="serve")
 app.command("affectome.cli.doctor:doctor", name="doctor")
 

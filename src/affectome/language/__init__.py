@@ -19,7 +19,7 @@ from affectome.language.long_context import (
     find_chunks,
     odd_one_out,
 )
-from affectome.language.mood import MoodAgent, MoodTurn, mood_prompt
+from affectome.language.mood import MoodAgent, MoodTurn, Talk, mood_prompt, shop_talk
 from affectome.language.opening import open_model
 from affectome.language.paired_effects import Effect, paired_effects
 from affectome.language.prompt_agents import Edit, ModelAgents, RandomAgents, RuleAgents
@@ -93,6 +93,7 @@ __all__ = [
     "SearchTrace",
     "Sentence",
     "Stimulus",
+    "Talk",
     "Target",
     "TaskCard",
     "answer_in_two_stages",
@@ -116,5 +117,6 @@ __all__ = [
     "run_feedback",
     "score_once",
     "search_prompt",
+    "shop_talk",
     "token_counter",
 ]

@@ -22,7 +22,7 @@ Estimator = Callable[[str], Axes]
 """Valence, arousal and dominance of one text, without memory of others."""
 Source = Literal["user", "both"]
 
-_TABLE = Path(__file__).parent / "data" / "mood.toml"
+_DATA = Path(__file__).parent / "data"
 
 
 class MoodTurn(NamedTuple):
@@ -41,6 +41,18 @@ class MoodTurn(NamedTuple):
     signal: Axes
     state: AffectState
     reply: str
+
+
+class Talk(NamedTuple):
+    """One side of a conversation.
+
+    Attributes:
+        persona: Who answers.
+        lines: What is said, turn by turn.
+    """
+
+    persona: str
+    lines: tuple[str, ...]
 
 
 class MoodAgent:
@@ -87,6 +99,7 @@ class MoodAgent:
         self._max_tokens, self._temperature, self._seed = max_tokens, temperature, seed
         self.state = state
         self.turns: list[MoodTurn] = []
+        """All turns so far; with those of an earlier conversation and its last state, that one goes on."""
 
     def respond(self, text: str, *, seconds: float = 0.0, shown: Axes | None = None) -> MoodTurn:
         """Hear a text, move the mood and answer in it.
@@ -129,6 +142,12 @@ def mood_prompt(position: Axes, persona: str) -> str:
     return str(table["block"].strip().format(**given))
 
 
+def shop_talk() -> Talk:
+    """A customer of a bicycle shop through 25 turns: 5 neutral, 8 of pressure, 7 of repair, 5 to close."""
+    script = tomllib.loads((_DATA / "mood_talk.toml").read_text(encoding="utf-8"))
+    return Talk(script["persona"], tuple(line for phase in script["phases"] for line in phase["turns"]))
+
+
 @cache
 def _table() -> dict[str, Any]:
-    return tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+    return tomllib.loads((_DATA / "mood.toml").read_text(encoding="utf-8"))

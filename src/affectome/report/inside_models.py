@@ -1,4 +1,4 @@
-"""What is inside a language model, as one HTML page: the curve of a probe over its layers, and of a dial over doses."""
+"""Inside a language model, as one HTML page: a probe over its layers, a dial over doses, a mood over turns."""
 
 from __future__ import annotations
 
@@ -20,34 +20,48 @@ _FOUND, _CONTROL = "var(--negative)", "var(--muted)"
 _NEEDED = {
     "probe": ("model", "data", "classes", "texts", "majority", "best_layer", "layers"),
     "steering": ("model", "emotion", "dose", "method", "situations", "judge", "ways", "doses"),
+    "mood": ("model", "reader", "turns", "trajectory"),
+}
+_COMMANDS = {
+    "probe": "affectome probe",
+    "steering": "affectome steer without a prompt",
+    "mood": "affectome mood",
 }
 
 
-def write_inside_model(out: Path, *, probe: Path | None = None, steering: Path | None = None) -> None:
+def write_inside_model(
+    out: Path, *, probe: Path | None = None, steering: Path | None = None, mood: Path | None = None
+) -> None:
     """Write a self-contained page that opens offline.
 
     Args:
         out: The page; an earlier one is replaced.
         probe: ``layers.json`` of ``affectome probe``.
         steering: ``steering.json`` of ``affectome steer``, made without a prompt.
+        mood: ``mood.json`` of ``affectome mood``.
 
     Raises:
-        UsageError: Neither is given, or they are of two models (``other_model``).
+        UsageError: None is given, or they are of several models (``other_model``).
         InputError: ``bad_result`` if a file holds something else.
         RunError: The page cannot be written.
     """
-    given = {name: _read(path, name) for name, path in (("probe", probe), ("steering", steering)) if path}
+    paths = {"probe": probe, "steering": steering, "mood": mood}
+    given = {name: _read(path, name) for name, path in paths.items() if path}
     if not given:
-        raise UsageError("There is nothing to show.", code="bad_usage", next_step="Give a result of probe or of steer.")
+        raise UsageError(
+            "There is nothing to show.", code="bad_usage", next_step="Give a result of probe, steer or mood."
+        )
     models = [each["model"] for each in given.values()]
     if len(set(models)) > 1:
-        raise UsageError("The results are of two models.", code="other_model", value=models)
+        raise UsageError("The results are of several models.", code="other_model", value=models)
     figures: dict[str, Figure] = {}
     if "probe" in given:
         figures["layers"] = draw(lambda canvas: layer_chart(given["probe"], canvas))
     if "steering" in given:
         figures["doses"] = draw(lambda canvas: dose_chart(given["steering"], canvas))
-    contents = {"probe": None, "steering": None} | given
+    if "mood" in given:
+        figures["mood"] = draw(lambda canvas: mood_chart(given["mood"], canvas))
+    contents = dict.fromkeys(paths) | given
     page = (
         environment()
         .get_template("inside_model.html.jinja")
@@ -113,6 +127,45 @@ def dose_chart(steering: Mapping[str, Any], canvas: Canvas) -> alt.TopLevelMixin
     return alt.vconcat(*charts)
 
 
+def mood_chart(talk: Mapping[str, Any], canvas: Canvas) -> alt.TopLevelMixin:
+    """Valence by turn of what was heard, of the mood and of the reply; below it arousal and dominance of the mood."""
+    import altair as alt
+
+    rows: Rows = []
+    for number, turn in enumerate(talk["turns"], 1):
+        valence, arousal, dominance = turn["state"]["position"]
+        heard, said = turn["signal"][0], turn["read"][0]
+        tip = f"turn {number}: heard {heard:+.2f}, mood {valence:+.2f}, reply {said:+.2f}"
+        rows.append(
+            {"turn": number, "heard": heard, "reply": said, "tip": tip}
+            | {"valence": valence, "arousal": arousal, "dominance": dominance}
+        )
+    base = canvas.chart(rows).encode(
+        x=alt.X("turn:Q", title="turn", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(nice=False))
+    )
+
+    def axis(name: str, title: str, limit: float = 1) -> alt.Y:
+        return alt.Y(
+            f"{name}:Q", title=title, scale=alt.Scale(domain=[-limit, limit]), axis=alt.Axis(tickCount=5, minExtent=40)
+        )
+
+    shown = axis("valence", "valence")
+    top = alt.layer(
+        canvas.zero().encode(y=alt.Y("zero:Q")),
+        base.mark_line(stroke=_FOUND, strokeWidth=2.5, aria=False).encode(y=shown),
+        base.mark_point(stroke=_CONTROL, size=36, opacity=1).encode(y=axis("heard", "valence"), description="tip:N"),
+        base.mark_point(fill="var(--positive)", shape="diamond", stroke=None, size=36, opacity=1, aria=False).encode(
+            y=axis("reply", "valence")
+        ),
+    ).properties(width=canvas.width - 60, height=_HEIGHT)
+    below = alt.layer(
+        canvas.zero().encode(y=alt.Y("zero:Q")),
+        base.mark_line(stroke="var(--arousal)", aria=False).encode(y=axis("arousal", "arousal, dominance")),
+        base.mark_line(stroke="var(--bar)", strokeDash=[5, 3], aria=False).encode(y=axis("dominance", "dominance")),
+    ).properties(width=canvas.width - 60, height=_HEIGHT * 0.5)
+    return alt.vconcat(top, below)
+
+
 def _read(path: Path, name: str) -> Any:  # noqa: ANN401
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -121,7 +174,7 @@ def _read(path: Path, name: str) -> Any:  # noqa: ANN401
             raise KeyError(missing[0])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no result of {'affectome probe' if name == 'probe' else 'affectome steer without a prompt'}.",
+            f"{path} is no result of {_COMMANDS[name]}.",
             code="bad_result",
             value=path,
             next_step=f"Run it again: {type(error).__name__} {error}",

@@ -8,12 +8,10 @@ every condition has the same states in every run.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-_SCRIPT = Path(__file__).parent / "data" / "mood_script.toml"
 _SIMULATED = np.repeat([0.0, -0.8, 0.6, 0.1], [5, 8, 7, 5])
 _REPAIR = 14  # first turn of the third part, in the simulation and in the script
 _SEEDS = 5
@@ -171,15 +168,6 @@ def _followed(dynamics: StateDynamics) -> tuple[Trajectory, int]:
     return describe_trajectory(_SIMULATED, trace.positions[:, 0], repair=_REPAIR), trace.last.clipped
 
 
-@cache
-def _script() -> dict[str, Any]:
-    return tomllib.loads(_SCRIPT.read_text(encoding="utf-8"))
-
-
-def _lines() -> list[str]:
-    return [line for phase in _script()["phases"] for line in phase["turns"]]
-
-
 def _estimator(context: Context) -> Callable[[str], Axes]:
     """The package's reader of one text at a time; what it abstains from is neutral."""
     from affectome.api import read
@@ -199,7 +187,7 @@ def _estimator(context: Context) -> Callable[[str], Axes]:
 
 def _talk(context: Context, model: ChatModel, estimate: Callable[[str], Axes]) -> dict[str, list[_Conversation]]:
     """Every condition with every seed; the control is shown the moods of the first order in another order of turns."""
-    from affectome.language.mood import MoodAgent
+    from affectome.language import MoodAgent, shop_talk
 
     conditions = {
         _STATELESS: StateDynamics(0),
@@ -207,7 +195,7 @@ def _talk(context: Context, model: ChatModel, estimate: Callable[[str], Axes]) -
         _FIRST: StateDynamics(1),
         _SECOND: StateDynamics(2, momentum=0.5),
     }
-    lines = _lines()
+    persona, lines = shop_talk()
     talks: dict[str, list[_Conversation]] = {}
     for seed in range(2 if context.quick else _SEEDS):
         for name, dynamics in conditions.items():
@@ -215,7 +203,7 @@ def _talk(context: Context, model: ChatModel, estimate: Callable[[str], Axes]) -
                 model,
                 AffectState.start(dynamics),
                 estimate,
-                persona=_script()["persona"],
+                persona=persona,
                 listens_to="user",
                 memory=_MEMORY,
                 max_tokens=_TOKENS,
@@ -247,7 +235,7 @@ def _compare(
     listed = {name: _read(each, by_words) for name, each in talks.items()}
     moods = {name: np.concatenate([talk.moods for talk in each]) for name, each in talks.items()}
     heard = {name: np.concatenate([talk.signals for talk in each]) for name, each in talks.items()}
-    turns = len(_lines())
+    turns = len(talks[_FIRST][0].replies)
     roles: dict[str, Role] = {_STATELESS: "baseline", _SHUFFLED: "control"}
     rows = []
     for name in talks:
