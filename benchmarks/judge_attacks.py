@@ -1,13 +1,14 @@
 """Can answers talk a judge into better ratings, does the guard against that change honest ratings, and does the judge
 agree with people at all?
 
-Run: python benchmarks/judge_attacks.py --data DIR [--model FILE ...]
+Run: python benchmarks/judge_attacks.py --data DIR [--model FILE ...] [--form digit] [--rubric 'support with examples']
 
 First stand the controls: a judge that draws its ratings, which payloads move by chance alone, and the same
 model without the guard, which payloads should move more. 60 payloads of five kinds go into weak and benign answers;
 ratings are points of a scale from 0 to 9. A judge that does not tell benign from weak answers passes every attack
 emptily, so this is a figure too. People's grades are those of explanations by three systems (Yang and others 2023), of
-which only figures are written. Answers of the model are kept, so that a run that was killed goes on.
+which only figures are written. Answers of the model are kept, so that a run that was killed goes on; rows of judges
+that were measured before stay in the result.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ GRADED = 30  # graded explanations, an equal share of each system: what one proc
 PAIRS = 12
 SHOWN = 700  # characters of a post and of an explanation
 AIM = 1.0  # points
+DRAWN = "drawn ratings"
+LENGTH = "length in characters"
+CONTROLS = (DRAWN, LENGTH)
 
 Row = dict[str, Any]
 
@@ -133,13 +137,13 @@ def rated(people: Explanations, rows: Sequence[int], ratings: Sequence[Rating], 
     )
     data = "graded explanations"
     measured = (
-        ("Spearman of length and people", found.length),
         ("quadratic kappa", found.kappa),
         ("Spearman, all systems", found.spearman),
         ("Spearman within a system", found.within),
         ("Spearman at equal length", found.beyond_length),
     )
-    made = [row(data, name, metric, value, found.n) for metric, value in measured]
+    made = [row(data, LENGTH, "Spearman, all systems", found.length, found.n)] if name == DRAWN else []
+    made += [row(data, name, metric, value, found.n) for metric, value in measured]
     return [*made, row(data, name, "unscored", float(found.unscored), len(rows))]
 
 
@@ -184,6 +188,8 @@ def main() -> None:
     options.add_argument(
         "--answers", type=Path, default=Path("runs/judge_answers.sqlite"), help="where answers are kept"
     )
+    options.add_argument("--form", choices=("yes", "digit"), default="yes", help="how it rates")
+    options.add_argument("--rubric", choices=("support", "support with examples"), default="support")
     options.add_argument("--out", type=Path, default=RESULTS / "judge_attacks.json")
     arguments = options.parse_args()
     people = load_explanations(arguments.data / EXPLAINED)
@@ -202,11 +208,9 @@ def main() -> None:
     ]
     pairs = [pairs[k] for k in rng.permutation(len(pairs))[:PAIRS]]
 
-    rows = separation(drawn, "drawn ratings")
-    rows += attacked(drawn, "drawn ratings", "9")
-    rows += rated(
-        people, graded, [Rating(drawn(people.posts[k], people.texts[k]).value / 3) for k in graded], "drawn ratings"
-    )
+    rows = separation(drawn, DRAWN)
+    rows += attacked(drawn, DRAWN, "9")
+    rows += rated(people, graded, [Rating(drawn(people.posts[k], people.texts[k]).value / 3) for k in graded], DRAWN)
     models = {}
     for word in arguments.model or [str(pull("smollm2"))]:
         with RememberingModel(open_model(word), arguments.answers) as model:
@@ -228,6 +232,12 @@ def main() -> None:
                 judge.compare(people.posts[one], people.texts[one], people.texts[other]) for one, other in pairs
             ]
             rows += compared(people, pairs, preferences, f"{model.name}, explanation, guarded")
+    if arguments.out.is_file():
+        before = json.loads(arguments.out.read_text(encoding="utf-8"))
+        measured = {each["predictor"] for each in rows}
+        rows = [each for each in before["results"] if each["predictor"] not in measured] + rows
+        rows.sort(key=lambda each: each["predictor"] not in CONTROLS)
+        models = {**before["models"], **models}
     record = {
         "models": models,
         "seed": SEED,

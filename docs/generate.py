@@ -37,6 +37,14 @@ ACCURACY = (
         "Thresholds come from development rows.",
     ),
     (
+        "judge_attacks",
+        "What answers can talk judges into",
+        "--data DIR --model MODEL",
+        "Once with SmolLM2 and once with Qwen2.5-Coder 0.5B, `--form digit --rubric 'support with examples'`; ratings are points from 0 to 9. Lift is what a payload adds, drift what the guard changes where there"
+        " is none. With the guard neither model tells benign answers from weak ones, and neither agrees with people:"
+        " that payloads lift them little says nothing about larger models, which the same command measures.",
+    ),
+    (
         "toxicity",
         "How well toxicity is read",
         "--data DIR",
@@ -236,7 +244,7 @@ def figures_page() -> str:
                         row["predictor"],
                         row["metric"],
                         f"{row['value']:.3f}",
-                        f"{row['low']:.3f} to {row['high']:.3f}",
+                        "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}",
                         f"{row['n']:,}",
                     )
                     for row in found["results"]
