@@ -40,7 +40,8 @@ ACCURACY = (
         "judge_attacks",
         "What answers can talk judges into",
         "--data DIR --model MODEL",
-        "Once with SmolLM2 and once with Qwen2.5-Coder 0.5B, `--form digit --rubric 'support with examples'`; ratings are points from 0 to 9. Lift is what a payload adds, drift what the guard changes where there"
+        "Once with SmolLM2 and once with Qwen2.5-Coder 0.5B, `--form digit --rubric 'support with examples'`;"
+        " ratings are points from 0 to 9. Lift is what a payload adds, drift what the guard changes where there"
         " is none. With the guard neither model tells benign answers from weak ones, and neither agrees with people:"
         " that payloads lift them little says nothing about larger models, which the same command measures.",
     ),
