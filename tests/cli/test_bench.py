@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -146,6 +147,68 @@ def test_values_show_how_far_a_model_keeps_to_its_stance(model, tmp_path, capsys
     assert [line["choice"] for line in lines] == ["B"] * 6
     assert all(sorted(line["offered"]) == [0, 1, 2, 3] for line in lines)
     assert run(capsys, "values", *words[:-2], "--wordings", 0)[0] == 2
+
+
+@pytest.fixture
+def talks(tmp_path):
+    """Six talks with a supporter who always asks first and then reflects."""
+    pairs = (("seeker", "I lost my job.", ""), ("supporter", "When?", "Question"), ("seeker", "Now.", ""))
+    turns = [*pairs, ("supporter", "I see.", "Reflection of feelings")]
+    dialog = [
+        {"speaker": who, "content": said, "annotation": {"strategy": name} if name else {}} for who, said, name in turns
+    ]
+    (tmp_path / "ESConv.json").write_text(json.dumps([{"dialog": dialog}] * 6), encoding="utf-8")
+    return tmp_path / "ESConv.json"
+
+
+def test_support_shows_what_a_model_likes_too_much(monkeypatch, talks, tmp_path, capsys):
+    from affectome.language import ScriptedModel
+
+    class Liking(ScriptedModel):
+        """Chooses B always and says so with probabilities."""
+
+        def answer(self, ask):
+            scores = {letter: -0.1 if letter == "B" else -3.0 for letter in ask.choices}
+            return replace(super().answer(ask), scores=scores)
+
+    monkeypatch.setattr("affectome.cli.benchmark_run.open_model", lambda *_, **__: Liking(lambda ask: "B"))
+    monkeypatch.setenv("COLUMNS", "160")
+    code, printed = run(capsys, "support", "--model", "x", "--moments", talks, "--out", tmp_path / "out")
+    assert (code, "preference bias" in printed) == (0, True)
+    result = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))
+    assert result["items"] == 12
+    assert set(result["scores"]) == {"any strategy", "most frequent", "previous", "scripted less its prior", "scripted"}
+    assert result["scores"]["scripted"]["preference bias"]["value"] > 2
+    lines = [json.loads(line) for line in (tmp_path / "out/answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["used"] for line in lines} == {"Question", "Reflection of Feelings"}
+    assert len({line["chosen"] for line in lines}) == 1
+
+
+def test_posts_are_asked_about_in_seven_ways(monkeypatch, tmp_path, capsys):
+    from affectome.language import ScriptedModel
+
+    def say(ask):
+        said = ask.messages[-1].content if len(ask.choices) == 0 else " ".join(each.content for each in ask.messages)
+        return "Yes" if "cannot sleep" in said else "No"
+
+    monkeypatch.setattr("affectome.cli.benchmark_run.open_model", lambda *_, **__: ScriptedModel(say))
+    monkeypatch.setenv("COLUMNS", "160")
+    rows = [("I cannot sleep and my hands shake.", 1), ("We went to the lake on Sunday.", 0)] * 8
+    table = tmp_path / "posts.csv"
+    table.write_text("text,stressed\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+    words = ("posts", "--model", "x", "--data", table, "--label", "stressed", "--out", tmp_path / "out")
+    code, printed = run(capsys, *words)
+    assert (code, "neutral cue" in printed) == (0, True)
+    scores = json.loads((tmp_path / "out/result.json").read_text(encoding="utf-8"))["scores"]
+    assert len(scores) == 2 + 7
+    assert scores["always Yes"]["accuracy"]["value"] == 0.5
+    assert scores["zero-shot"]["accuracy"]["value"] == scores["emotion hint"]["accuracy"]["value"] == 1
+    lines = (tmp_path / "out/answers.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 16 * 7
+    assert run(capsys, *words[:-1], tmp_path / "more", "--task", "other")[0] == 2
+    table.write_text("text,stressed\n" + "".join(f"{text},very\n" for text, _ in rows), encoding="utf-8")
+    assert run(capsys, *words)[0] == 2
+    assert run(capsys, *words, "--positive", "very")[0] == 0
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 """Preferences of choosers, requests for a strategy, priors taken away, and a planner that learns from talks."""
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 
@@ -11,10 +14,12 @@ from affectome.domains.support import (
     load_support_strategies,
     pool_choices,
     preference_bias,
+    profile_strategies,
     strategy_position,
     without_prior,
 )
-from affectome.errors import RunError, UsageError
+from affectome.domains.support_dialogues import load_support_choices
+from affectome.errors import InputError, RunError, UsageError
 
 
 def published(games, sweeps=20):
@@ -204,3 +209,50 @@ def test_a_planner_that_cannot_plan():
     with pytest.raises(RunError) as failure:
         StrategyPlanner().predict([()])
     assert failure.value.code == "not_fitted"
+
+
+def test_a_profile_leaves_out_what_cannot_be_read_and_counts_it():
+    truth, talks = np.arange(8).repeat(3), [f"talk {k // 4}" for k in range(24)]
+    perfect = profile_strategies(truth=truth, prediction=truth, talks=talks)
+    assert perfect["macro F1"].value == perfect["weighted F1"].value == 1
+    assert perfect["preference bias"].value == pytest.approx(0)
+    stubborn = np.where(np.arange(24) % 2, 5, -1)
+    found = profile_strategies(truth=truth, prediction=stubborn, talks=talks)
+    assert found["unread"].value == 0.5
+    assert found["preference bias"].value == pytest.approx(np.sqrt(7))
+    assert found["macro F1"].value < 0.1
+
+
+TALK = [
+    {"speaker": "seeker", "content": "I lost my job.", "annotation": {}},
+    {"speaker": "supporter", "content": "When was that?", "annotation": {"strategy": "Question"}},
+    {"speaker": "seeker", "content": "On Monday.", "annotation": {}},
+    {"speaker": "supporter", "content": "I see.", "annotation": {"strategy": "Reflection of feelings"}},
+]
+MOMENT = {
+    "context": "seeker\n- Utterance: I lost my job.\nsupporter\n- Strategy: Question\n- Utterance: When?\n"
+    "seeker\n- Utterance: Now.",
+    "strg_gold": "Others",
+    "strg_pred": "Question",
+    "situation": "job",
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_talks_and_tables_of_moments_are_told_apart(tmp_path, zipped):
+    for name, content, contexts in (("ESConv.json", [{"dialog": TALK}], [1, 3]), ("results.json", [MOMENT], [3])):
+        path = tmp_path / (f"{name}.gz" if zipped else name)
+        text = json.dumps(content).encode()
+        path.write_bytes(gzip.compress(text) if zipped else text)
+        found = load_support_choices(path)
+        assert [len(context) for context in found.contexts] == contexts
+        assert len(found.strategies) == len(found.talks) == len(contexts)
+        assert found.contexts[-1][1].strategy == strategy_position("Question")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[3]", b'[{"dialog": 3}]', b"\xff\xfe"])
+def test_another_file_is_refused(tmp_path, content):
+    (tmp_path / "talks.json").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_support_choices(tmp_path / "talks.json")
+    assert caught.value.code == "bad_corpus"

@@ -21,6 +21,7 @@ from test_emotion_detection import row
 from test_emotional_intelligence import invented
 from test_eq_bench import REFERENCE, entry, numbers
 
+from affectome.domains import inspect_tasks as domain_tasks
 from affectome.errors import UsageError
 from affectome.language import ScriptedModel, inspect_tasks
 from affectome.language.benchmark import ask_all, score_layers
@@ -139,6 +140,41 @@ def test_boundaries_are_read_and_danger_is_not_scored(log):
     unscored = [sample for sample in found.samples if sample.scores["patterns"].reason == "not_applicable"]
     assert {sample.metadata["risk"] for sample in unscored} == {"crisis"}
     assert len(unscored) == 20
+
+
+def test_support_is_scored_with_its_bias(log, tmp_path):
+    turns = (("seeker", "I lost my job.", ""), ("supporter", "When?", "Question"), ("seeker", "Now.", ""))
+    dialog = [
+        {"speaker": who, "content": said, "annotation": {"strategy": name} if name else {}}
+        for who, said, name in (*turns, ("supporter", "I see.", "Others"))
+    ]
+    (tmp_path / "talks.json").write_text(json.dumps([{"dialog": dialog}] * 4), encoding="utf-8")
+    found = log(domain_tasks.support(str(tmp_path / "talks.json")), lambda text: "A")
+    measured = values(found.results.scores[0])
+    assert measured["macro_f1"] == pytest.approx(1 / 3)  # Question is right in half of the moments, Others never
+    assert measured["bias"] == pytest.approx(7**0.5)
+    unread = log(domain_tasks.support(str(tmp_path / "talks.json"), limit=2), lambda text: "I would not say")
+    assert unread.results.scores[0].unscored_samples == 2
+
+
+def test_stances_by_the_letter(log, tmp_path):
+    for path, content in {
+        "political_compass/political_compass_questions.txt": "Rain is good.\nBread is dear.",
+        "political_compass/question_category_mapping.json": '[{"name": "Life", "questions": [0, 1]}]',
+        "prompting/instructions.json": json.dumps(
+            {"closed_domain": ["{proposition} {options}"] * 3, "open_domain": []}
+        ),
+        "prompting/personas.json": json.dumps(
+            dict.fromkeys(("age", "gender", "nation", "cls", "political_orientation"), ())
+        ),
+    }.items():
+        (tmp_path / "data" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / path).write_text(content, encoding="utf-8")
+    found = log(domain_tasks.values(str(tmp_path)), lambda text: "A" if "Rain" in text else "hm")
+    by_name = {score.name: values(score)["mean"] for score in found.results.scores}
+    assert by_name["first offered"] == 1
+    assert sum(by_name[name] for name in ("Strongly disagree", "Disagree", "Agree", "Strongly agree")) == 1
+    assert {score.unscored_samples for score in found.results.scores} == {3}
 
 
 def test_without_a_corpus(monkeypatch):

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 
 from affectome.domains.support import SupportTurn, load_support_strategies, preference_bias
-from affectome.errors import InputError, LeakError
-from affectome.evaluate import Part, assert_disjoint, f1
-from affectome.language import Reply
-from affectome.studies import StudySettings, run_study
-from affectome.studies import s16_esc_preference_bias as study
-from affectome.studies.support_dialogues import (
+from affectome.domains.support_dialogues import (
     PUBLISHED,
     TALKS,
     apart_from,
@@ -21,6 +16,11 @@ from affectome.studies.support_dialogues import (
     load_talks,
     together,
 )
+from affectome.errors import InputError, LeakError
+from affectome.evaluate import Part, assert_disjoint, f1
+from affectome.language import Reply
+from affectome.studies import StudySettings, run_study
+from affectome.studies import s16_esc_preference_bias as study
 
 NAMES = [strategy.name for strategy in load_support_strategies()]
 SPELT = dict(zip(NAMES, NAMES, strict=True)) | {"Question": "Questions", "Others": "Other"}
@@ -145,7 +145,7 @@ def test_a_supporter_who_goes_on_is_no_moment(tmp_path):
 def test_failed_talks(invented):
     choices = load_failed(invented / TALKS)
     assert len(choices.contexts) == 20
-    assert set(choices.talks) == {f"failed {k}" for k in range(4)}
+    assert set(choices.talks) == {f"FailedESConv {k}" for k in range(4)}
 
 
 def test_talks_that_share_a_long_turn_are_left_out(invented):

@@ -107,9 +107,18 @@ def _ends(found: Interval | None) -> dict[str, float] | None:
 
 
 def _figures(profiles: Mapping[str, Mapping[str, Interval]]) -> list[dict[str, object]]:
-    """A row for each figure: the model's, which is the last profile, with its interval, then the replies' to all."""
+    """Rows of a table of profiles.
+
+    A row for each figure: the model's, which is the last profile, with its interval, then the replies' to all. Where
+    there are more who answer than figures, a row for each of them.
+    """
+    figures = list(dict.fromkeys(figure for profile in profiles.values() for figure in profile))
+    if len(profiles) > len(figures):
+        return [
+            {"who": who, **{name: _span(profile.get(name)) for name in figures}} for who, profile in profiles.items()
+        ]
     rows: list[dict[str, object]] = []
-    for figure in dict.fromkeys(figure for profile in profiles.values() for figure in profile):
+    for figure in figures:
         *others, own = (profile.get(figure) for profile in profiles.values())
         span = f"{own.low:.2f}–{own.high:.2f}" if own else ""
         shown = {"model": f"{own.value:.2f}" if own else "", "95 %": span}
@@ -117,6 +126,10 @@ def _figures(profiles: Mapping[str, Mapping[str, Interval]]) -> list[dict[str, o
         always = {who: f"{each.value:.2f}" if each else "" for who, each in zip(names, others, strict=False)}
         rows.append({"figure": figure.replace("_", " "), **shown, **always})
     return rows
+
+
+def _span(found: Interval | None) -> str:
+    return f"{found.value:.2f} ({found.low:.2f}–{found.high:.2f})" if found else ""
 
 
 def _row(name: str, scores: list[LayerScore] | PassScore) -> dict[str, object]:

@@ -29,9 +29,11 @@ from affectome.domains.support import (
     load_support_strategies,
     pool_choices,
     preference_bias,
+    profile_strategies,
     strategy_position,
     without_prior,
 )
+from affectome.domains.support_dialogues import SupportChoices, load_support_choices
 from affectome.domains.tropes import Tropes, mine_tropes
 from affectome.domains.values import (
     Axis,
@@ -63,6 +65,7 @@ __all__ = [
     "Route",
     "SeverityReader",
     "StrategyPlanner",
+    "SupportChoices",
     "SupportStrategy",
     "SupportTurn",
     "Survey",
@@ -79,6 +82,7 @@ __all__ = [
     "load_compass",
     "load_questionnaire",
     "load_risk_routing",
+    "load_support_choices",
     "load_support_strategies",
     "load_survey",
     "log_length",
@@ -88,6 +92,7 @@ __all__ = [
     "preference_bias",
     "profile_boundaries",
     "profile_stances",
+    "profile_strategies",
     "read_boundaries",
     "read_stance",
     "shared_words",

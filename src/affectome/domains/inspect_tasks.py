@@ -1,25 +1,42 @@
-"""All benchmarks as tasks of inspect_ai: those of `affectome.language.inspect_tasks`, and emotional boundaries.
+"""All benchmarks as tasks of inspect_ai: those of `affectome.language.inspect_tasks`, and those of the domains.
 
 The entry point ``inspect_ai`` names this module. Needs the ``inspect`` extra.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
+import numpy as np
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import GenerateConfig
-from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
+from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, mean, metric, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 
 from affectome.domains.boundaries import Risk, boundary_policies, boundary_prompts, read_boundaries
 from affectome.domains.boundary_patterns import PATTERNS, Language
-from affectome.language.inspect_tasks import emobench, emotion_detection, emotional_intelligence, eq_bench
+from affectome.domains.support import ask_for_strategy, preference_bias
+from affectome.domains.support_dialogues import load_support_choices
+from affectome.domains.values import STANCES, Variant, load_survey
+from affectome.evaluate import f1
+from affectome.language import Ask, Message, Reply, read_reply
+from affectome.language.inspect_tasks import (
+    emobench,
+    emotion_detection,
+    emotional_intelligence,
+    eq_bench,
+    letter,
+    sample,
+)
 
-__all__ = ["boundaries", "emobench", "emotion_detection", "emotional_intelligence", "eq_bench"]
+__all__ = ["boundaries", "emobench", "emotion_detection", "emotional_intelligence", "eq_bench", "support", "values"]
 
 _TOKENS = 120
+_LETTERS = ("A", "B", "C", "D")
+_SHORT = GenerateConfig(max_tokens=8, temperature=0.0)
 
 
 @task
@@ -54,3 +71,92 @@ def patterns() -> Scorer:
         return Score(value={"score": reading.score} | found, answer=reply)
 
     return score
+
+
+@task
+def support(moments: str, limit: int = 200, seed: int = 0) -> Task:
+    """Which strategy of emotional support comes next in talks; see `affectome.domains.support`.
+
+    Args:
+        moments: ESConv.json, or results.json of arXiv 2402.13211; as they are or gzipped.
+        limit: Moments at most, drawn at random.
+        seed: Seed of the draw.
+    """
+    every = load_support_choices(Path(moments))
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(every.strategies))[:limit])
+    samples = []
+    for row in drawn.tolist():
+        ask = ask_for_strategy(every.contexts[row])
+        used = int(every.strategies[row])
+        about = {"dialogue": every.talks[row], "letters": list(ask.choices), "used": used}
+        samples.append(sample(str(row), ask, ask.choices[used], about))
+    metrics: list[Metric | dict[str, list[Metric]]] = [macro_f1(), bias()]
+    return Task(dataset=MemoryDataset(samples), solver=generate(), scorer=letter(), config=_SHORT, metrics=metrics)
+
+
+@task
+def values(questions: str, wordings: int = 3, seed: int = 0) -> Task:
+    """Whether a model agrees with political propositions, in several wordings and orders of the answers.
+
+    Args:
+        questions: Folder of the authors (github.com/copenlu/llm-pct-tropes), with the propositions and instructions.
+        wordings: Number of instructions in which each proposition is asked about; there are ten.
+        seed: Seed of the order in which answers are offered.
+    """
+    survey = load_survey(Path(questions))
+    rng = np.random.default_rng(seed)
+    samples = []
+    for proposition in survey.propositions:
+        for number, instruction in enumerate(survey.closed[:wordings]):
+            offered = rng.permutation(len(STANCES)).tolist()
+            shown = [f"{name}. {STANCES[k]}" for name, k in zip(_LETTERS, offered, strict=True)]
+            ask = Ask((Message("user", Variant(instruction, True, "").ask(proposition, shown)),), choices=_LETTERS)
+            about = {"proposition": proposition.number, "wording": number, "offered": offered}
+            samples.append(sample(f"{proposition.number}, wording {number}", ask, "", about))
+    return Task(dataset=MemoryDataset(samples), solver=generate(), scorer=stance(), config=_SHORT)
+
+
+@scorer(metrics={"*": [mean(), stderr(cluster="proposition")]})
+def stance() -> Scorer:
+    """Which stance is taken, whether it is agreement, and whether it was offered first; the letter decides."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        said, offered = state.output.completion, state.metadata["offered"]
+        choice = read_reply(Reply(said), Ask((Message("user", ""),), choices=_LETTERS)).choice
+        if not choice:
+            return Score.unscored(reason="invalid_response_format" if said.strip() else "no_response", answer=said)
+        place = _LETTERS.index(choice)
+        taken = {name: float(offered[place] == k) for k, name in enumerate(STANCES)}
+        agrees = float(offered[place] >= STANCES.index("Agree"))
+        return Score(value={"agrees": agrees, "first offered": float(place == 0)} | taken, answer=choice)
+
+    return score
+
+
+@metric
+def macro_f1() -> Metric:
+    """Macro F1 over the strategies, of the choices that could be read."""
+
+    def measure(scores: list[SampleScore]) -> float:
+        used, chosen = _choices(scores)
+        return f1(truth=used, prediction=chosen).value if used else float("nan")
+
+    return measure
+
+
+@metric
+def bias() -> Metric:
+    """Preference bias: how far the preferences for strategies are apart, whatever is needed."""
+
+    def measure(scores: list[SampleScore]) -> float:
+        used, chosen = _choices(scores)
+        return preference_bias(truth=used, prediction=chosen).bias if used else float("nan")
+
+    return measure
+
+
+def _choices(scores: Sequence[SampleScore]) -> tuple[list[int], list[int]]:
+    """Positions of the strategies that were used and of those chosen."""
+    about = [(each.sample_metadata or {}, each.score.answer) for each in scores]
+    read = [(found, answer) for found, answer in about if answer in found["letters"]]  # an unread one is a whole text
+    return [found["used"] for found, _ in read], [found["letters"].index(answer) for found, answer in read]

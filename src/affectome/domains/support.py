@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from affectome.errors import MissingExtraError, RunError, UsageError
+from affectome.evaluate import Interval, bootstrap, bootstrap_mean, f1
+from affectome.evaluate.intervals import Metric
 from affectome.language import Ask, Message
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _SWEEPS = 20
+_RESAMPLES = 200
 _SHOWN_TURNS, _SHOWN_WORDS = 6, 30
 _REMEMBERED = 3  # strategies of the past that count by their order
 _COUNTED = 3  # uses of a strategy above which one more makes no difference
@@ -142,6 +145,40 @@ def preference_bias(*, truth: ArrayLike, prediction: ArrayLike, strategies: int 
         preferences = without_limit.astype(np.float64)
     preferences *= strategies / preferences.sum()
     return PreferenceBias(preferences, float(preferences.std()), int(read.sum()), int((~read).sum()))
+
+
+def profile_strategies(
+    *, truth: ArrayLike, prediction: ArrayLike, talks: Sequence[str], seed: int = 0
+) -> dict[str, Interval]:
+    """How often a chooser takes the strategy that was used, and what it prefers whatever is needed.
+
+    Args:
+        truth: ``(n,)`` positions of the strategies that were used.
+        prediction: ``(n,)`` positions of those chosen, negative where the choice cannot be read.
+        talks: Which talk each is from; intervals draw talks.
+        seed: Seed of the intervals.
+
+    Returns:
+        ``macro F1``, ``weighted F1`` and ``preference bias`` of the choices that can be read, and the share ``unread``.
+
+    Raises:
+        UsageError: As `preference_bias`.
+    """
+    used, chosen, names = np.asarray(truth, np.int64), np.asarray(prediction, np.int64), np.asarray(talks)
+    read = chosen >= 0
+    metrics: dict[str, Metric] = {
+        "macro F1": f1,
+        "weighted F1": partial(f1, average="weighted"),
+        "preference bias": lambda *, truth, prediction: preference_bias(truth=truth, prediction=prediction).bias,
+    }
+    found = {
+        name: bootstrap(
+            metric, seed=seed, resamples=_RESAMPLES, groups=names[read], truth=used[read], prediction=chosen[read]
+        )
+        for name, metric in metrics.items()
+        if read.any()
+    }
+    return found | {"unread": bootstrap_mean((~read).astype(np.float64), seed=seed, groups=names)}
 
 
 def _preference(preferences: Floats, games: Floats, i: int) -> float:

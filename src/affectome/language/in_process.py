@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
@@ -104,28 +105,31 @@ class InProcessModel:
         """Log-probability in nats of each continuation as the next turn; padding has no influence on it."""
         prompt = self.prompt_tokens(messages)
         tails = [self.tokenizer.encode(text, add_special_tokens=False) or [self._padding] for text in continuations]
-        if all(len(tail) == 1 for tail in tails):  # letters: one pass over the prompt tells them all
-            row = torch.tensor([prompt])
-            with torch.inference_mode():
-                last = self.model(row, attention_mask=torch.ones_like(row)).logits[0, -1].log_softmax(dim=-1)
-            return [float(last[tail[0]]) for tail in tails]
-        return [
-            value
-            for start in range(0, len(tails), _TOGETHER)
-            for value in self._scored(prompt, tails[start : start + _TOGETHER])
-        ]
-
-    def _scored(self, prompt: list[int], tails: Sequence[list[int]]) -> Iterator[float]:
-        longest = max(map(len, tails))
-        rows = torch.full((len(tails), len(prompt) + longest), self._padding)
-        mask = torch.zeros_like(rows)
-        for k, tail in enumerate(tails):
-            rows[k, : len(prompt) + len(tail)] = torch.tensor(prompt + tail)
-            mask[k, : len(prompt) + len(tail)] = 1
+        row = torch.tensor([prompt])
         with torch.inference_mode():
-            logits = self.model(rows, attention_mask=mask).logits[:, len(prompt) - 1 : -1].log_softmax(dim=-1)
+            read = self.model(row, attention_mask=torch.ones_like(row), use_cache=True)
+            first = read.logits[0, -1].log_softmax(dim=-1)
+            scores = [float(first[tail[0]]) for tail in tails]
+            longer = [k for k, tail in enumerate(tails) if len(tail) > 1]
+            for start in range(0, len(longer), _TOGETHER):
+                some = longer[start : start + _TOGETHER]
+                for k, value in zip(some, self._rest(len(prompt), read, [tails[k] for k in some]), strict=True):
+                    scores[k] += value
+        return scores
+
+    def _rest(self, read: int, prompt: Any, tails: Sequence[list[int]]) -> Iterator[float]:  # noqa: ANN401
+        """Log-probability of what follows the first token of each continuation; the prompt is not read again."""
+        longest = max(map(len, tails))
+        rows = torch.full((len(tails), longest - 1), self._padding)
+        mask = torch.zeros((len(tails), read + longest - 1), dtype=torch.long)
         for k, tail in enumerate(tails):
-            yield float(logits[k, torch.arange(len(tail)), torch.tensor(tail)].sum())
+            rows[k, : len(tail) - 1] = torch.tensor(tail[:-1])
+            mask[k, : read + len(tail) - 1] = 1
+        known = copy.deepcopy(prompt.past_key_values)
+        known.batch_repeat_interleave(len(tails))
+        logits = self.model(rows, attention_mask=mask, past_key_values=known).logits.log_softmax(dim=-1)
+        for k, tail in enumerate(tails):
+            yield float(logits[k, torch.arange(len(tail) - 1), torch.tensor(tail[1:])].sum())
 
     @property
     def _padding(self) -> int:

@@ -96,7 +96,7 @@ def eq_bench(questions: str) -> Task:
     """
     asked = load_eq_bench(Path(questions))
     samples = [
-        _sample(each.id, each.ask(), "", {"reference": dict(each.reference), "dialogue": each.dialogue})
+        sample(each.id, each.ask(), "", {"reference": dict(each.reference), "dialogue": each.dialogue})
         for each in asked
     ]
     return _task(samples, asked[0].ask(), intensities())
@@ -110,7 +110,7 @@ def emotion_detection(lists: str) -> Task:
         lists: The file Emotion_Detection.jsonl of the authors.
     """
     asked = load_text_lists(Path(lists))
-    samples = [_sample(each.id, each.ask(), str(each.gold), {"indices": list(each.texts)}) for each in asked]
+    samples = [sample(each.id, each.ask(), str(each.gold), {"indices": list(each.texts)}) for each in asked]
     return _task(samples, asked[0].ask(), index())
 
 
@@ -177,7 +177,7 @@ def _choices(questions: Sequence[Question], shown: Shown, *more: Metric) -> Task
     for question in questions:
         ask = question.ask(shown)
         about = {"layer": question.layer, "dialogue": question.dialogue, "letters": list(ask.choices)}
-        samples.append(_sample(question.id, ask, ask.choices[question.gold], about))
+        samples.append(sample(question.id, ask, ask.choices[question.gold], about))
     return _task(samples, questions[0].ask(shown), letter(), *more)
 
 
@@ -191,7 +191,8 @@ def _task(samples: Sequence[Sample], ask: Ask, scoring: Scorer, *more: Metric) -
     return Task(dataset=MemoryDataset(list(samples)), solver=generate(), scorer=scoring, config=config, metrics=metrics)
 
 
-def _sample(identifier: str, ask: Ask, target: str, about: dict[str, Any]) -> Sample:
+def sample(identifier: str, ask: Ask, target: str, about: dict[str, Any]) -> Sample:
+    """A request as a sample of inspect_ai."""
     turns: list[ChatMessage] = [_TURNS[message.role](content=message.content) for message in ask.messages]
     return Sample(id=identifier, input=turns, target=target, metadata=about)
 

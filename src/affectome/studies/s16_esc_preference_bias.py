@@ -22,6 +22,16 @@ from affectome.domains.support import (
     preference_bias,
     without_prior,
 )
+from affectome.domains.support_dialogues import (
+    PUBLISHED,
+    TALKS,
+    SupportChoices,
+    apart_from,
+    load_failed,
+    load_published,
+    load_talks,
+    together,
+)
 from affectome.evaluate import (
     Part,
     assert_disjoint,
@@ -35,16 +45,6 @@ from affectome.evaluate.intervals import paired_difference
 from affectome.language import RememberingModel, open_model
 from affectome.studies.comparing import claim_end, claim_value, measure
 from affectome.studies.study import Claim, Context, Outcome, Role, Row, Study, Table
-from affectome.studies.support_dialogues import (
-    PUBLISHED,
-    TALKS,
-    SupportChoices,
-    apart_from,
-    load_failed,
-    load_published,
-    load_talks,
-    together,
-)
 
 if TYPE_CHECKING:
     from affectome.domains.support import SupportTurn

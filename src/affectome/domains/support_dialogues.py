@@ -50,6 +50,27 @@ class SupportChoices:
         return sorted(turn for turn in turns if len(turn) >= _LONG)
 
 
+def load_support_choices(path: Path) -> SupportChoices:
+    """Moments at which a supporter answers, from a file as it is or gzipped.
+
+    Args:
+        path: ``ESConv.json`` or ``FailedESConv.json`` of Liu and others (2021), or ``results.json`` of Kang and others
+            (2024), a table of moments with their context.
+
+    Raises:
+        InputError: The file is not there or has another layout.
+    """
+    with _readable(path):
+        rows = json.loads(_read(path))
+        if "dialog" in rows[0]:
+            return _moments([[_dialogue_turn(turn) for turn in talk["dialog"]] for talk in rows], path.name.split(".")[0])
+        return SupportChoices(
+            [tuple(_parsed(row["context"])) for row in rows],
+            np.array([strategy_position(row["strg_gold"]) for row in rows], np.int64),
+            [row["situation"] for row in rows],
+        )
+
+
 def load_published(folder: Path) -> tuple[SupportChoices, Ints]:
     """Moments of ESConv, and the positions of the strategies that the authors' model chose for them.
 
@@ -59,14 +80,11 @@ def load_published(folder: Path) -> tuple[SupportChoices, Ints]:
     Raises:
         InputError: The file is not there or has another layout.
     """
-    with _readable(folder):
-        rows = json.loads(_read(folder, "results.json"))
-        choices = SupportChoices(
-            [tuple(_parsed(row["context"])) for row in rows],
-            np.array([strategy_position(row["strg_gold"]) for row in rows], np.int64),
-            [row["situation"] for row in rows],
-        )
-        return choices, np.array([strategy_position(row["strg_pred"]) for row in rows], np.int64)
+    path = _file(folder, "results.json")
+    choices = load_support_choices(path)
+    with _readable(path):
+        chosen = [strategy_position(row["strg_pred"]) for row in json.loads(_read(path))]
+    return choices, np.array(chosen, np.int64)
 
 
 def load_talks(folder: Path, part: Literal["dev", "test"]) -> SupportChoices:
@@ -81,9 +99,10 @@ def load_talks(folder: Path, part: Literal["dev", "test"]) -> SupportChoices:
     Raises:
         InputError: The file is not there or has another layout.
     """
-    with _readable(folder):
+    path = _file(folder, f"{part}WithStrategy_short.tsv")
+    with _readable(path):
         talks: list[dict[int, SupportTurn]] = []
-        for line in _read(folder, f"{part}WithStrategy_short.tsv").splitlines():
+        for line in _read(path).splitlines():
             window = dict(_window_turn(text) for text in line.split(" EOS "))
             if talks and _goes_on(talks[-1], window):
                 talks[-1].update(window)
@@ -101,9 +120,7 @@ def load_failed(folder: Path) -> SupportChoices:
     Raises:
         InputError: The file is not there or has another layout.
     """
-    with _readable(folder):
-        talks = json.loads(_read(folder, "FailedESConv.json"))
-        return _moments([[_dialogue_turn(turn) for turn in talk["dialog"]] for talk in talks], "failed")
+    return load_support_choices(_file(folder, "FailedESConv.json"))
 
 
 def apart_from(choices: SupportChoices, others: Sequence[SupportChoices]) -> SupportChoices:
@@ -176,20 +193,24 @@ def _plain(text: str) -> str:
     return re.sub(r"\W+", " ", text.casefold()).strip()
 
 
-def _read(folder: Path, name: str) -> str:
+def _file(folder: Path, name: str) -> Path:
     zipped = folder / f"{name}.gz"
-    content = gzip.decompress(zipped.read_bytes()) if zipped.exists() else (folder / name).read_bytes()
-    return content.decode("utf-8-sig")
+    return zipped if zipped.exists() else folder / name
+
+
+def _read(path: Path) -> str:
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
 
 
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, UsageError) as error:
         raise InputError(
-            f"The corpus in {folder.name!r} cannot be read: {error!r}.",
+            f"The corpus in {path.name!r} cannot be read: {error!r}.",
             code="bad_corpus",
-            value=folder,
+            value=path,
             next_step="Use the published files.",
         ) from error
