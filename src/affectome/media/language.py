@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _EVIDENCE = Path(__file__).with_name("data") / "english.toml"
 _LOOKED_AT = 2000  # characters; more would cost time and change nothing
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|[@#]\w+|\S+@\S+|&#?\w+;")
+_IN_ADDRESSES = ("@", "#", "&", "http", "www.")  # looking for one of them is faster than for an address
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 # A letter outside the Latin script, which includes phonetic letters.
 _FOREIGN_LETTER = r"(?![\u0000-\u02ff\u1d00-\u1dbf\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uab30-\uab6f])[^\W\d_]"
@@ -96,7 +97,8 @@ def is_english(text: str) -> bool | None:
 
 
 def _without_addresses(text: str) -> str:
-    return _ADDRESS.sub(" ", text[:_LOOKED_AT])
+    text = text[:_LOOKED_AT]
+    return _ADDRESS.sub(" ", text) if any(mark in text for mark in _IN_ADDRESSES) else text
 
 
 @cache

@@ -38,6 +38,7 @@ MAX_CHARACTERS = 100_000
 MAX_EXPLAINED_WORDS = 500
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _PLACEHOLDER = re.compile(r"@user|\bhttp\b")  # what `clean` makes of handles and links
+_REWRITTEN = ("&", "@", "http", "www.")  # without any of them, cleaning neither makes nor takes a word of ASCII
 
 
 class Contribution(NamedTuple):
@@ -234,7 +235,7 @@ class TextReader:
             return ABSTAINED, "empty"
         if len(text) > MAX_CHARACTERS:
             return FAILED, "too_long"
-        if not _WORD.search(_PLACEHOLDER.sub("", clean(text))):
+        if not _has_word(text):
             return ABSTAINED, "too_short"
         if is_english(text.strip()) is False:
             return ABSTAINED, "not_english"
@@ -262,3 +263,10 @@ class TextReader:
             values = self.head.read(encoded.features())[back]
             columns["rating"] = pl.DataFrame(values, schema=list(self.head.labels)).to_struct("rating")
         return columns
+
+
+def _has_word(text: str) -> bool:
+    """Whether a text has a word once it is cleaned."""
+    if not text.isascii() or any(mark in text for mark in _REWRITTEN):
+        text = _PLACEHOLDER.sub("", clean(text))
+    return _WORD.search(text) is not None
