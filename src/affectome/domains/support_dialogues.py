@@ -63,7 +63,8 @@ def load_support_choices(path: Path) -> SupportChoices:
     with _readable(path):
         rows = json.loads(_read(path))
         if "dialog" in rows[0]:
-            return _moments([[_dialogue_turn(turn) for turn in talk["dialog"]] for talk in rows], path.name.split(".")[0])
+            talks = [[_dialogue_turn(turn) for turn in talk["dialog"]] for talk in rows]
+            return _moments(talks, path.name.split(".")[0])
         return SupportChoices(
             [tuple(_parsed(row["context"])) for row in rows],
             np.array([strategy_position(row["strg_gold"]) for row in rows], np.int64),

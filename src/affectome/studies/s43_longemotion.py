@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from affectome.errors import InputError
 from affectome.evaluate import accuracy, bootstrap
+from affectome.language.emotion_detection import load_text_lists
 from affectome.language.emotional_intelligence import load_dialogues
 from affectome.language.long_context import cut_chunks, find_chunks, odd_one_out, overall_score
 from affectome.perceive import TextReader
@@ -63,7 +64,9 @@ def _overall() -> tuple[Table, list[Claim]]:
 
 def _detection(context: Context) -> tuple[Table, list[Claim]]:
     """Which text of about thirty feels different; every other list is for choosing how."""
-    lists, truth = _lists(context)
+    entries = load_text_lists(context.folder(FOLDER) / "Emotion_Detection.jsonl.gz")
+    lists = [list(entry.texts.values()) for entry in entries]
+    truth = np.array([list(entry.texts).index(entry.gold) for entry in entries])
     reader = _reader(context)
     dev, test = np.arange(0, len(lists), 2), np.arange(1, len(lists), 2)
     read = [reader.encoder.encode(texts) for texts in lists]
@@ -130,14 +133,6 @@ def _buried(context: Context) -> tuple[Table, list[Claim], list[str]]:
         "with odd ones.",
     ]
     return Table(title, (_FOUND,), rows), claims, notes
-
-
-def _lists(context: Context) -> tuple[list[list[str]], NDArray[np.int64]]:
-    """Lists of texts, and the position of the one that differs."""
-    entries = _read_lines(context, FOLDER, "Emotion_Detection.jsonl.gz")
-    texts = [[str(one["context"]) for one in entry["text"]] for entry in entries]
-    truth = [[one["index"] for one in entry["text"]].index(entry["ground_truth"]) for entry in entries]
-    return texts, np.array(truth)
 
 
 def _scenes(context: Context) -> list[dict[str, Any]]:
