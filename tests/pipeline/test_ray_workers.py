@@ -7,12 +7,15 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pipeline_fakes import TEXTS, FakeScorer, ListSource, fake, raises_model_error
 
 import affectome.errors
+from affectome.api import ReaderOptions
 from affectome.errors import AffectomeError, MissingExtraError, UsageError
-from affectome.pipeline import RunSettings, run
+from affectome.media import read_segments
+from affectome.pipeline import RunSettings, arrow_scorer, run
 from affectome.pipeline.ray_workers import connect
 
 # Ray takes many seconds to start, and warns of its own making.
@@ -123,3 +126,25 @@ def test_unknown_engine():
     with pytest.raises(UsageError) as caught:
         RunSettings(engine="abacus")
     assert (caught.value.code, caught.value.allowed) == ("bad_engine", ("local", "ray"))
+
+
+def test_ray_data_reads_and_writes_files_of_segments(cluster, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the arrow extra")
+    pytest.importorskip("pandas", reason="Ray Data needs pandas")
+    from ray import data
+
+    score = arrow_scorer(partial(ReaderOptions().open, 1))
+
+    def estimate(table):
+        return pyarrow.Table.from_batches([score(batch) for batch in table.to_batches()])
+
+    posts = tmp_path / "posts.csv"
+    posts.write_text("text\nWe won and I am so happy!\nThis is awful.\n?\n")
+    segments = pl.concat(list(read_segments([posts]).shards()))
+    (tmp_path / "segments").mkdir()
+    segments.write_parquet(tmp_path / "segments" / "one.parquet")
+    read = data.read_parquet(str(tmp_path / "segments"))
+    read.map_batches(estimate, batch_format="pyarrow", batch_size=2).write_parquet(str(tmp_path / "estimates"))
+    found = pl.read_parquet(tmp_path / "estimates" / "*.parquet").sort("id")
+    assert found["id"].to_list() == segments["id"].sort().to_list()
+    assert found["status"].to_list() == ["scored", "scored", "abstained"]
