@@ -44,6 +44,22 @@ def test_answers_are_repeatable(tiny):
 
 
 @pytest.mark.train
+def test_weights_that_are_placed_by_device_answer_alike(tiny, monkeypatch):
+    """As on a machine with CUDA, but for the devices."""
+    pytest.importorskip("accelerate", reason="needs accelerate")
+    import torch
+
+    plain = open_model(str(tiny))
+    placed = {"device_map": "auto", "dtype": torch.bfloat16}
+    monkeypatch.setattr("affectome.language.in_process._placement", lambda: placed)
+    model = open_model(str(tiny))
+    assert model.fingerprint == f"{plain.fingerprint} in torch.bfloat16"
+    tails = ["joy", "joy anger yes", "no"]
+    assert model.score(HELLO, tails) == pytest.approx(plain.score(HELLO, tails), rel=0.02)
+    assert model.answer(Ask(HELLO, max_tokens=5)).output_tokens <= 5
+
+
+@pytest.mark.train
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ModelError) as caught:
         open_model(str(tmp_path))

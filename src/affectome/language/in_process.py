@@ -23,7 +23,8 @@ class InProcessModel:
     """A model of transformers; it answers, and it tells how probable a text is.
 
     Choices are made by their probability as the next turn, so that every answer is one of them. Without a chat template
-    the turns are put below each other with their roles.
+    the turns are put below each other with their roles. On a machine with CUDA or ROCm the weights go to its devices in
+    16 bits, and to memory what does not fit; elsewhere they are read in 32 bits.
 
     Args:
         model: A folder in Hugging Face layout, a GGUF file or a folder with one, or ``owner/name`` on the hub.
@@ -54,7 +55,7 @@ class InProcessModel:
         source = str(path.parent if gguf else model)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(source, **where)
-            self.model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, **where)
+            self.model = AutoModelForCausalLM.from_pretrained(source, **_placement(), **where)
         except (OSError, ValueError, ImportError, KeyError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".: ")
             raise ModelError(
@@ -68,6 +69,8 @@ class InProcessModel:
         self.fingerprint = (
             _digest(path) if path.exists() else f"{model}@{getattr(self.model.config, '_commit_hash', '')}"
         )
+        if self.model.dtype != torch.float32:
+            self.fingerprint += f" in {self.model.dtype}"  # what was remembered of one is not what the other says
 
     def answer(self, ask: Ask) -> Reply:
         """Answer a request; see `affectome.language.ChatModel`."""
@@ -79,7 +82,7 @@ class InProcessModel:
             return Reply(
                 best, choice=best, scores=scores, input_tokens=len(self.prompt_tokens(ask.messages)), seconds=seconds
             )
-        prompt = torch.tensor([self.prompt_tokens(ask.messages)])
+        prompt = torch.tensor([self.prompt_tokens(ask.messages)], device=self.model.device)
         torch.manual_seed(ask.seed)
         drawn = ask.temperature > 0
         options: dict[str, Any] = {"temperature": ask.temperature, "top_p": 1.0, "top_k": 0} if drawn else {}
@@ -105,10 +108,10 @@ class InProcessModel:
         """Log-probability in nats of each continuation as the next turn; padding has no influence on it."""
         prompt = self.prompt_tokens(messages)
         tails = [self.tokenizer.encode(text, add_special_tokens=False) or [self._padding] for text in continuations]
-        row = torch.tensor([prompt])
+        row = torch.tensor([prompt], device=self.model.device)
         with torch.inference_mode():
             read = self.model(row, attention_mask=torch.ones_like(row), use_cache=True)
-            first = read.logits[0, -1].log_softmax(dim=-1)
+            first = read.logits[0, -1].float().log_softmax(dim=-1).cpu()
             scores = [float(first[tail[0]]) for tail in tails]
             longer = [k for k, tail in enumerate(tails) if len(tail) > 1]
             for start in range(0, len(longer), _TOGETHER):
@@ -127,7 +130,8 @@ class InProcessModel:
             mask[k, : read + len(tail) - 1] = 1
         known = copy.deepcopy(prompt.past_key_values)
         known.batch_repeat_interleave(len(tails))
-        logits = self.model(rows, attention_mask=mask, past_key_values=known).logits.log_softmax(dim=-1)
+        rows, mask = rows.to(self.model.device), mask.to(self.model.device)
+        logits = self.model(rows, attention_mask=mask, past_key_values=known).logits.float().log_softmax(dim=-1).cpu()
         for k, tail in enumerate(tails):
             yield float(logits[k, torch.arange(len(tail) - 1), torch.tensor(tail[1:])].sum())
 
@@ -144,6 +148,13 @@ class InProcessModel:
             return list(self.tokenizer.encode(text, add_special_tokens=False))
         text = "".join(f"{turn['role']}: {turn['content']}\n" for turn in turns) + "assistant:"
         return list(self.tokenizer.encode(text))
+
+
+def _placement() -> dict[str, Any]:
+    """Where the weights go and in how many bits."""
+    if torch.cuda.is_available():
+        return {"device_map": "auto", "dtype": torch.bfloat16}
+    return {"dtype": torch.float32}
 
 
 def _own_file(path: Path) -> Path:

@@ -152,6 +152,7 @@ def untrained(language_model: InProcessModel, seed: int) -> InProcessModel:
     drawn = copy.copy(language_model)
     torch.manual_seed(seed)
     drawn.model = AutoModelForCausalLM.from_config(language_model.model.config).float()  # type: ignore[no-untyped-call]
+    drawn.model.to(language_model.model.device)  # type: ignore[arg-type]
     drawn.model.eval()  # type: ignore[no-untyped-call]
     drawn.name = f"{language_model.name}, random weights"
     drawn.fingerprint = f"{language_model.fingerprint} drawn with {seed}"

@@ -130,7 +130,7 @@ class ReadPrompts:
                 attention_mask=mask,
                 position_ids=_positions(mask)[:, some.tokens.shape[1] - 1 :],
                 past_key_values=copy.deepcopy(some.known),
-            ).logits.log_softmax(dim=-1)
+            ).logits.float().log_softmax(dim=-1)
             each = said.gather(-1, rows[..., None])[..., 0].double()
         return np.asarray((each * inside).sum(dim=1).cpu().numpy(), np.float64)
 

@@ -42,10 +42,11 @@ def ask_for_emotion(
     found = []
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
-        rows = pad_sequence(part, batch_first=True)
-        mask = pad_sequence([torch.ones_like(prompt) for prompt in part], batch_first=True)
+        device = language_model.model.device
+        rows = pad_sequence(part, batch_first=True).to(device)
+        mask = pad_sequence([torch.ones_like(prompt) for prompt in part], batch_first=True).to(device)
         with torch.inference_mode():
             states = language_model.model.base_model(rows, attention_mask=mask, use_cache=False)[0]
             last = states[torch.arange(len(part)), mask.sum(dim=1) - 1]
-            found.append(said(last).log_softmax(dim=-1)[:, firsts].numpy())
+            found.append(said(last).float().log_softmax(dim=-1)[:, firsts].cpu().numpy())
     return np.concatenate(found)
