@@ -148,6 +148,8 @@ def test_scores_over_seeds_by_hand():
     assert (scores.values, scores.seeds, scores.mean, scores.sd) == ((1, 2, 3), (1, 2, 3), 2, 1)
     assert (scores.low, scores.high) == (pytest.approx(2 - 2.48414, abs=1e-4), pytest.approx(2 + 2.48414, abs=1e-4))
     assert over_seeds(float, [1, 2, 3], level=0.8).high == pytest.approx(2 + 1.8856 / 3**0.5, abs=1e-4)
+    cut = over_seeds(float, [0, 1], bounds=(0, 1))
+    assert (cut.low, cut.mean, cut.high) == (0, 0.5, 1)
     equal = over_seeds(lambda seed: 0.5, range(4))
     assert (equal.sd, equal.low, equal.high) == (0, 0.5, 0.5)
 

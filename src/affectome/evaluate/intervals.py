@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, SupportsFloat
@@ -183,7 +184,13 @@ def bootstrap_mean(
     return _interval(float(numbers.mean()), np.concatenate(means), level, seed)
 
 
-def over_seeds(run: Callable[[int], SupportsFloat], seeds: Sequence[int], *, level: float = 0.95) -> SeedScores:
+def over_seeds(
+    run: Callable[[int], SupportsFloat],
+    seeds: Sequence[int],
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> SeedScores:
     """Repeats a run with several seeds.
 
     The interval is about the chance in training, not about the choice of test items; `bootstrap` is about that.
@@ -192,6 +199,7 @@ def over_seeds(run: Callable[[int], SupportsFloat], seeds: Sequence[int], *, lev
         run: From a seed to a score.
         seeds: Two or more different seeds.
         level: Confidence level, between 0 and 1.
+        bounds: Range of the score, to which the interval is cut: the t interval of few seeds knows none.
 
     Returns:
         All scores with the t interval of their mean; everything but ``values`` is NaN if one of the scores is.
@@ -210,7 +218,8 @@ def over_seeds(run: Callable[[int], SupportsFloat], seeds: Sequence[int], *, lev
     values = np.array([float(run(seed)) for seed in seeds])
     mean, sd = float(values.mean()), float(values.std(ddof=1))
     half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * sd / len(values) ** 0.5
-    return SeedScores(tuple(values.tolist()), mean, sd, mean - half, mean + half, level, tuple(seeds))
+    low, high = float(np.maximum(mean - half, bounds[0])), float(np.minimum(mean + half, bounds[1]))
+    return SeedScores(tuple(values.tolist()), mean, sd, low, high, level, tuple(seeds))
 
 
 def paired_difference(metric: Metric, output: Output) -> Metric:

@@ -183,7 +183,7 @@ def _score_layer(
         control = Probe(kind, seed).fit(cells[train], shuffled, cells[rows.dev], shuffled_dev)
         predicted = control.predict(cells[rows.test])
         found["control"][seed] = float(accuracy(truth=labels[rows.test], prediction=predicted))
-    scores = {name: over_seeds(values.__getitem__, list(seeds)) for name, values in found.items()}
+    scores = {name: over_seeds(values.__getitem__, list(seeds), bounds=(0, 1)) for name, values in found.items()}
     return LayerScore(layer, **scores)
 
 

@@ -125,12 +125,16 @@ class ReadPrompts:
             return np.zeros(len(tails))
         mask = torch.cat([some.mask, inside[:, :-1].long()], dim=1)
         with torch.inference_mode():
-            said = model(
-                torch.cat([some.tokens[:, -1:], rows[:, :-1]], dim=1),
-                attention_mask=mask,
-                position_ids=_positions(mask)[:, some.tokens.shape[1] - 1 :],
-                past_key_values=copy.deepcopy(some.known),
-            ).logits.float().log_softmax(dim=-1)
+            said = (
+                model(
+                    torch.cat([some.tokens[:, -1:], rows[:, :-1]], dim=1),
+                    attention_mask=mask,
+                    position_ids=_positions(mask)[:, some.tokens.shape[1] - 1 :],
+                    past_key_values=copy.deepcopy(some.known),
+                )
+                .logits.float()
+                .log_softmax(dim=-1)
+            )
             each = said.gather(-1, rows[..., None])[..., 0].double()
         return np.asarray((each * inside).sum(dim=1).cpu().numpy(), np.float64)
 
