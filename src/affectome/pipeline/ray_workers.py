@@ -11,7 +11,7 @@ from affectome.errors import MissingExtraError, UsageError
 from affectome.pipeline.contracts import Scorer
 from affectome.pipeline.wire import Message
 from affectome.pipeline.worker import answer, build
-from affectome.pipeline.workers import ONE_THREAD, Worker
+from affectome.pipeline.workers import WORKER_ENVIRONMENT, Worker
 
 
 def connect(workers: int) -> type[Worker]:
@@ -70,7 +70,9 @@ class RayWorker(Worker):
         """Start the actor; the runner decides what is tried again."""
         import ray
 
-        remote = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, runtime_env={"env_vars": ONE_THREAD})
+        remote = ray.remote(
+            num_cpus=1, max_restarts=0, max_task_retries=0, runtime_env={"env_vars": WORKER_ENVIRONMENT}
+        )
         self._actor = remote(_Scoring).remote([str(path) for path in sys.path])
 
     def _ask(self, request: Message, seconds: float) -> Message | str:

@@ -32,8 +32,11 @@ _MOST_DEATHS = 256
 # main guard, notebooks and standard input work alike.
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from affectome.pipeline.worker import main; main()"
 
-# One thread each: workers do not compete, and sums come out the same whatever the number of workers.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+# One thread each: workers do not compete, and sums come out the same whatever the number of workers. With one heap,
+# glibc gives back what others would keep of a long film.
+WORKER_ENVIRONMENT = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "MALLOC_ARENA_MAX"), "1"
+)
 
 
 class _UnansweredError(Exception):
@@ -262,7 +265,7 @@ class Worker:
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path, default=str)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env={**os.environ, **ONE_THREAD},
+                env={**os.environ, **WORKER_ENVIRONMENT},
                 process_group=0,  # an interrupt from the keyboard is the runner's to handle
             )
         except OSError as error:
