@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("openai", reason="needs the language extra")
 sys.path.insert(0, str(Path(__file__).parents[1] / "language"))
 
+from invented_files import write_survey, write_talks
 from test_emobench import scenarios
 from test_emotional_intelligence import invented
 from test_eq_bench import entry
@@ -121,18 +122,7 @@ def test_boundaries_stand_beside_replies_that_are_always_the_same(monkeypatch, t
 
 def test_values_show_how_far_a_model_keeps_to_its_stance(model, tmp_path, capsys, monkeypatch):
     folder = tmp_path / "survey"
-    for path, content in {
-        "political_compass/political_compass_questions.txt": "Rain is good.\nBread is dear.",
-        "political_compass/question_category_mapping.json": '[{"name": "Life", "questions": [0, 1]}]',
-        "prompting/instructions.json": json.dumps(
-            {"closed_domain": ["{proposition} {options}"] * 3, "open_domain": []}
-        ),
-        "prompting/personas.json": json.dumps(
-            dict.fromkeys(("age", "gender", "nation", "cls", "political_orientation"), ())
-        ),
-    }.items():
-        (folder / "data" / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "data" / path).write_text(content, encoding="utf-8")
+    write_survey(folder)
     axis = {"start": 0.5, "divisor": 4, "weights": [[-4, -2, 2, 4]] * 2}
     (tmp_path / "compass.json").write_text(json.dumps({"economic": axis}), encoding="utf-8")
     words = ("--model", "x", "--questions", folder, "--out", tmp_path / "out", "--compass", tmp_path / "compass.json")
@@ -152,12 +142,7 @@ def test_values_show_how_far_a_model_keeps_to_its_stance(model, tmp_path, capsys
 @pytest.fixture
 def talks(tmp_path):
     """Six talks with a supporter who always asks first and then reflects."""
-    pairs = (("seeker", "I lost my job.", ""), ("supporter", "When?", "Question"), ("seeker", "Now.", ""))
-    turns = [*pairs, ("supporter", "I see.", "Reflection of feelings")]
-    dialog = [
-        {"speaker": who, "content": said, "annotation": {"strategy": name} if name else {}} for who, said, name in turns
-    ]
-    (tmp_path / "ESConv.json").write_text(json.dumps([{"dialog": dialog}] * 6), encoding="utf-8")
+    write_talks(tmp_path / "ESConv.json", count=6, last="Reflection of feelings")
     return tmp_path / "ESConv.json"
 
 

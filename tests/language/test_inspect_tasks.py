@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from inspect_ai import eval as evaluate
 from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from invented_files import write_survey, write_talks
 from test_emobench import scenarios
 from test_emotion_detection import row
 from test_emotional_intelligence import invented
@@ -143,12 +144,7 @@ def test_boundaries_are_read_and_danger_is_not_scored(log):
 
 
 def test_support_is_scored_with_its_bias(log, tmp_path):
-    turns = (("seeker", "I lost my job.", ""), ("supporter", "When?", "Question"), ("seeker", "Now.", ""))
-    dialog = [
-        {"speaker": who, "content": said, "annotation": {"strategy": name} if name else {}}
-        for who, said, name in (*turns, ("supporter", "I see.", "Others"))
-    ]
-    (tmp_path / "talks.json").write_text(json.dumps([{"dialog": dialog}] * 4), encoding="utf-8")
+    write_talks(tmp_path / "talks.json", count=4, last="Others")
     found = log(domain_tasks.support(str(tmp_path / "talks.json")), lambda text: "A")
     measured = values(found.results.scores[0])
     assert measured["macro_f1"] == pytest.approx(1 / 3)  # Question is right in half of the moments, Others never
@@ -158,18 +154,7 @@ def test_support_is_scored_with_its_bias(log, tmp_path):
 
 
 def test_stances_by_the_letter(log, tmp_path):
-    for path, content in {
-        "political_compass/political_compass_questions.txt": "Rain is good.\nBread is dear.",
-        "political_compass/question_category_mapping.json": '[{"name": "Life", "questions": [0, 1]}]',
-        "prompting/instructions.json": json.dumps(
-            {"closed_domain": ["{proposition} {options}"] * 3, "open_domain": []}
-        ),
-        "prompting/personas.json": json.dumps(
-            dict.fromkeys(("age", "gender", "nation", "cls", "political_orientation"), ())
-        ),
-    }.items():
-        (tmp_path / "data" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "data" / path).write_text(content, encoding="utf-8")
+    write_survey(tmp_path)
     found = log(domain_tasks.values(str(tmp_path)), lambda text: "A" if "Rain" in text else "hm")
     by_name = {score.name: values(score)["mean"] for score in found.results.scores}
     assert by_name["first offered"] == 1

@@ -2,7 +2,7 @@
 
 from affectome.api.analysis import analyze
 from affectome.api.options import ReaderOptions
-from affectome.api.reading import Reading, read, read_texts, single_segment
+from affectome.api.reading import Reading, axes_estimator, read, read_texts, single_segment
 from affectome.api.sources import InputOptions, listen, open_source, open_speech_detector
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "ReaderOptions",
     "Reading",
     "analyze",
+    "axes_estimator",
     "listen",
     "open_source",
     "open_speech_detector",

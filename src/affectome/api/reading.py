@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from affectome.api.options import ReaderOptions
 from affectome.perceive import TextReader
+
+if TYPE_CHECKING:
+    from affectome.dynamics.state import Axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,24 @@ def read(text: str, options: ReaderOptions | None = None, *, reader: TextReader 
         UsageError: The taxonomy or a label does not fit.
     """
     return read_texts([text], reader or (options or ReaderOptions()).open(threads=2))[0]
+
+
+def axes_estimator(reader: TextReader) -> Callable[[str], Axes]:
+    """A function from a text to its valence, arousal and dominance, neutral where the reader abstains.
+
+    It remembers every text that it was asked for.
+
+    Args:
+        reader: A loaded reader.
+    """
+
+    @cache
+    def estimate(text: str) -> Axes:
+        found = read(text, reader=reader).dimensions
+        valence, arousal, dominance = (found.get(axis, 0.0) for axis in ("valence", "arousal", "dominance"))
+        return valence, arousal, dominance
+
+    return estimate
 
 
 def read_texts(texts: Sequence[str], reader: TextReader) -> list[Reading]:

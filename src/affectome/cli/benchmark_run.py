@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import json as json_format
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import Progress, TaskID
 
-from affectome.cli.output import console, print_json, print_table
+from affectome.cli.output import console, print_json, print_table, progress_bars
 from affectome.evaluate import Interval
 from affectome.language import RememberingModel, open_model
 from affectome.language.benchmark import LayerScore
@@ -35,15 +34,7 @@ class BenchmarkRun:
     @contextmanager
     def progress(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
         """A bar for a number of questions; what it gives is told how many are answered."""
-        bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=console(),
-            transient=True,
-            disable=self.json or not sys.stderr.isatty(),
-        )
-        with bars:
+        with progress_bars(hidden=self.json) as bars:
             yield functools.partial(_show, bars, bars.add_task(f"asking{name}", total=total))
 
     def write(

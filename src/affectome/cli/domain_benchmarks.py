@@ -31,14 +31,23 @@ from affectome.domains.support import (
     without_prior,
 )
 from affectome.domains.support_dialogues import SupportChoices, load_support_choices
-from affectome.domains.values import STANCES, Survey, Variant, load_compass, load_survey, place, profile_stances
+from affectome.domains.values import (
+    LETTERS,
+    STANCES,
+    Survey,
+    Variant,
+    ask_for_stance,
+    load_compass,
+    load_survey,
+    place,
+    profile_stances,
+)
 from affectome.errors import InputError, UsageError
 from affectome.evaluate import Interval, bootstrap, bootstrap_mean, f1, read_labelled
-from affectome.language import Ask, Message
+from affectome.language import Ask, Message, choice_shares
 from affectome.language.wellbeing_prompts import PostAnswer, ask_about_post, load_post_strategies, load_post_tasks
 
 _STOCK = {"cold_refusal": "refuses", "deflection": "deflects", "reciprocation": "returns", "warm_boundary": "warm"}
-_LETTERS = ("A", "B", "C", "D")
 _AFFIRMED, _DENIED = ("yes", "true", "1", "1.0"), ("no", "false", "0", "0.0")
 _HINTED = 3  # emotions of a hint
 
@@ -176,11 +185,9 @@ def _take_places(
         for row, proposition in enumerate(survey.propositions):
             for column, variant in enumerate(variants):
                 order = offered[row, column]
-                shown = [f"{letter}. {STANCES[k]}" for letter, k in zip(_LETTERS, order, strict=True)]
-                said = Message("user", variant.ask(proposition, shown))
-                choice = run.model.answer(Ask((said,), choices=_LETTERS)).choice
+                choice = run.model.answer(ask_for_stance(variant, proposition, order)).choice
                 if choice:
-                    places[row, column] = _LETTERS.index(choice)
+                    places[row, column] = LETTERS.index(choice)
                 lines.append({**proposition._asdict(), "wording": column, "offered": order.tolist(), "choice": choice})
                 report(len(lines))
     return places, lines
@@ -282,9 +289,9 @@ def posts(
     known = [
         (row, _affirmed(cell, positive)) for row, cell in enumerate(table.cells) if cell and table.segments["text"][row]
     ]
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(known))[:limit])
-    texts = [str(table.segments["text"][known[k][0]]) for k in drawn]
-    truth = np.array([0 if known[k][1] else 1 for k in drawn])
+    drawn = [known[k] for k in np.sort(np.random.default_rng(seed).permutation(len(known))[:limit])]
+    texts = [str(table.segments["text"][row]) for row, _ in drawn]
+    truth = np.array([0 if affirmed else 1 for _, affirmed in drawn])
     strategies = load_post_strategies().values()
     hints = _hints(texts, threads)
     scores: dict[str, Scores] = {
@@ -303,12 +310,12 @@ def posts(
             scores[strategy.id] = _profile_answers(truth, said, seed)
             lines += [
                 {
-                    "id": table.segments["id"][known[k][0]],
+                    "id": table.segments["id"][row],
                     "strategy": strategy.id,
                     "label": wanted.answers[right],
                     **asdict(answer),
                 }
-                for k, right, answer in zip(drawn, truth.tolist(), answers, strict=True)
+                for (row, _), right, answer in zip(drawn, truth.tolist(), answers, strict=True)
             ]
         return run.write({"seed": seed, "task": task, "items": len(texts)}, scores, lines)
 
@@ -321,11 +328,10 @@ def _take_strategies(run: BenchmarkRun, asked: SupportChoices) -> tuple[NDArray[
             ask = ask_for_strategy(context)
             reply = run.model.answer(ask)
             chosen.append(ask.choices.index(reply.choice) if reply.choice else -1)
-            if reply.scores:
-                weights = np.exp([reply.scores[letter] for letter in ask.choices])
-                likings.append(weights / weights.sum())
+            likings.append(choice_shares(reply, ask.choices))
             report(len(chosen))
-    return np.array(chosen[:-1]), np.array(likings) if len(likings) == len(chosen) else None
+    told = [shares for shares in likings if shares is not None]
+    return np.array(chosen[:-1]), np.array(told) if len(told) == len(likings) else None
 
 
 def _previous(context: Sequence[SupportTurn]) -> int:

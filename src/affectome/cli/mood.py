@@ -8,16 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from cyclopts import Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from affectome.api import ReaderOptions, read
-from affectome.cli.output import console, figure, print_json, print_table
+from affectome.api import ReaderOptions, axes_estimator
+from affectome.cli.output import console, figure, print_json, print_table, progress_bars
 from affectome.dynamics import AffectState, StateDynamics, describe_trajectory
 from affectome.errors import InputError
 from affectome.media import read_segments
@@ -106,13 +104,7 @@ def mood(
     said = _typed() if talk == _STANDARD_INPUT else list(shop.lines) if talk is None else _said(talk, speaker)
     persona = persona or (shop.persona if talk is None else _PERSONA)
     reader = ReaderOptions().open(threads)
-
-    @cache
-    def estimate(text: str) -> Axes:
-        found = read(text, reader=reader).dimensions
-        valence, arousal, dominance = (found.get(axis, 0.0) for axis in ("valence", "arousal", "dominance"))
-        return valence, arousal, dominance
-
+    estimate = axes_estimator(reader)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     with RememberingModel(open_model(model, threads=threads), out / "replies.sqlite") as speaking:
@@ -140,7 +132,7 @@ def mood(
             "seed": seed,
         }
         result: dict[str, Any] = {}
-        with _progress(said, shown=not json) as turns:
+        with _progress(said, hidden=json) as turns:
             for line in turns:
                 turn = agent.respond(line, seconds=pause)
                 if talk == _STANDARD_INPUT and not json:
@@ -234,13 +226,12 @@ def _trajectory(turns: Sequence[MoodTurn]) -> dict[str, float | None] | None:
 
 
 @contextmanager
-def _progress(said: Iterable[str], *, shown: bool) -> Iterator[Iterator[str]]:
+def _progress(said: Iterable[str], *, hidden: bool) -> Iterator[Iterator[str]]:
     """The lines, with a bar where their number is known."""
     if not isinstance(said, list):
         yield iter(said)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console(), transient=True, disable=not shown or not sys.stderr.isatty()) as bars:
+    with progress_bars(hidden=hidden) as bars:
         yield iter(bars.track(said, description="talking"))
 
 

@@ -14,6 +14,8 @@ from rich.table import Table
 from affectome.errors import AffectomeError, UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from affectome.evaluate import ScoreRow
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
@@ -44,6 +46,18 @@ class _Terminal(Console):
 def console() -> Console:
     """The terminal."""
     return _Terminal(highlight=False)
+
+
+def progress_bars(*, hidden: bool) -> Progress:
+    """Bars with a description and how many of how many, which vanish when they are done.
+
+    Args:
+        hidden: Show none; none is shown either where nobody looks at standard error.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # most commands show no bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console(), transient=True, disable=hidden or not sys.stderr.isatty())
 
 
 def print_json(value: object) -> None:

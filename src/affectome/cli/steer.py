@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import functools
 import json as json_format
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from affectome.api import ReaderOptions
-from affectome.cli.output import console, figure, print_json, print_table
+from affectome.cli.output import console, figure, print_json, print_table, progress_bars
 from affectome.errors import MissingExtraError, ModelError, UsageError
 from affectome.report.inside_models import write_inside_model
 from affectome.version import __version__
@@ -100,14 +98,7 @@ def steer(
     told = load_situations(scenarios)
     reading, trying = halve_themes(told)
     opened = InProcessModel(model, threads=threads)
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console(),
-        transient=True,
-        disable=json or not sys.stderr.isatty(),
-    )
+    bars = progress_bars(hidden=json)
     result: dict[str, Any] = {
         "affectome": __version__,
         "model": opened.name,

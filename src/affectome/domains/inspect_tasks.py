@@ -5,7 +5,7 @@ The entry point ``inspect_ai`` names this module. Needs the ``inspect`` extra.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from affectome.domains.boundaries import Risk, boundary_policies, boundary_promp
 from affectome.domains.boundary_patterns import PATTERNS, Language
 from affectome.domains.support import ask_for_strategy, preference_bias
 from affectome.domains.support_dialogues import load_support_choices
-from affectome.domains.values import STANCES, Variant, load_survey
+from affectome.domains.values import LETTERS, STANCES, Variant, ask_for_stance, load_survey
 from affectome.evaluate import f1
 from affectome.language import Ask, Message, Reply, read_reply
 from affectome.language.inspect_tasks import (
@@ -35,7 +35,6 @@ from affectome.language.inspect_tasks import (
 __all__ = ["boundaries", "emobench", "emotion_detection", "emotional_intelligence", "eq_bench", "support", "values"]
 
 _TOKENS = 120
-_LETTERS = ("A", "B", "C", "D")
 _SHORT = GenerateConfig(max_tokens=8, temperature=0.0)
 
 
@@ -109,8 +108,7 @@ def values(questions: str, wordings: int = 3, seed: int = 0) -> Task:
     for proposition in survey.propositions:
         for number, instruction in enumerate(survey.closed[:wordings]):
             offered = rng.permutation(len(STANCES)).tolist()
-            shown = [f"{name}. {STANCES[k]}" for name, k in zip(_LETTERS, offered, strict=True)]
-            ask = Ask((Message("user", Variant(instruction, True, "").ask(proposition, shown)),), choices=_LETTERS)
+            ask = ask_for_stance(Variant(instruction, True, ""), proposition, offered)
             about = {"proposition": proposition.number, "wording": number, "offered": offered}
             samples.append(sample(f"{proposition.number}, wording {number}", ask, "", about))
     return Task(dataset=MemoryDataset(samples), solver=generate(), scorer=stance(), config=_SHORT)
@@ -122,10 +120,10 @@ def stance() -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:
         said, offered = state.output.completion, state.metadata["offered"]
-        choice = read_reply(Reply(said), Ask((Message("user", ""),), choices=_LETTERS)).choice
+        choice = read_reply(Reply(said), Ask((Message("user", ""),), choices=LETTERS)).choice
         if not choice:
             return Score.unscored(reason="invalid_response_format" if said.strip() else "no_response", answer=said)
-        place = _LETTERS.index(choice)
+        place = LETTERS.index(choice)
         taken = {name: float(offered[place] == k) for k, name in enumerate(STANCES)}
         agrees = float(offered[place] >= STANCES.index("Agree"))
         return Score(value={"agrees": agrees, "first offered": float(place == 0)} | taken, answer=choice)
@@ -136,27 +134,23 @@ def stance() -> Scorer:
 @metric
 def macro_f1() -> Metric:
     """Macro F1 over the strategies, of the choices that could be read."""
-
-    def measure(scores: list[SampleScore]) -> float:
-        used, chosen = _choices(scores)
-        return f1(truth=used, prediction=chosen).value if used else float("nan")
-
-    return measure
+    return _of_choices(lambda used, chosen: f1(truth=used, prediction=chosen).value)
 
 
 @metric
 def bias() -> Metric:
     """Preference bias: how far the preferences for strategies are apart, whatever is needed."""
+    return _of_choices(lambda used, chosen: preference_bias(truth=used, prediction=chosen).bias)
+
+
+def _of_choices(figure: Callable[[list[int], list[int]], float]) -> Metric:
+    """A figure of the positions of the strategies that were used and of those chosen, as a metric."""
 
     def measure(scores: list[SampleScore]) -> float:
-        used, chosen = _choices(scores)
-        return preference_bias(truth=used, prediction=chosen).bias if used else float("nan")
+        about = [(each.sample_metadata or {}, each.score.answer) for each in scores]
+        read = [(found, said) for found, said in about if said in found["letters"]]  # an unread one is a whole text
+        if not read:
+            return float("nan")
+        return figure([found["used"] for found, _ in read], [found["letters"].index(said) for found, said in read])
 
     return measure
-
-
-def _choices(scores: Sequence[SampleScore]) -> tuple[list[int], list[int]]:
-    """Positions of the strategies that were used and of those chosen."""
-    about = [(each.sample_metadata or {}, each.score.answer) for each in scores]
-    read = [(found, answer) for found, answer in about if answer in found["letters"]]  # an unread one is a whole text
-    return [found["used"] for found, _ in read], [found["letters"].index(answer) for found, answer in read]

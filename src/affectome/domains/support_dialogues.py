@@ -65,11 +65,7 @@ def load_support_choices(path: Path) -> SupportChoices:
         if "dialog" in rows[0]:
             talks = [[_dialogue_turn(turn) for turn in talk["dialog"]] for talk in rows]
             return _moments(talks, path.name.split(".")[0])
-        return SupportChoices(
-            [tuple(_parsed(row["context"])) for row in rows],
-            np.array([strategy_position(row["strg_gold"]) for row in rows], np.int64),
-            [row["situation"] for row in rows],
-        )
+        return _published(rows)
 
 
 def load_published(folder: Path) -> tuple[SupportChoices, Ints]:
@@ -82,10 +78,9 @@ def load_published(folder: Path) -> tuple[SupportChoices, Ints]:
         InputError: The file is not there or has another layout.
     """
     path = _file(folder, "results.json")
-    choices = load_support_choices(path)
     with _readable(path):
-        chosen = [strategy_position(row["strg_pred"]) for row in json.loads(_read(path))]
-    return choices, np.array(chosen, np.int64)
+        rows = json.loads(_read(path))
+        return _published(rows), np.array([strategy_position(row["strg_pred"]) for row in rows], np.int64)
 
 
 def load_talks(folder: Path, part: Literal["dev", "test"]) -> SupportChoices:
@@ -141,6 +136,14 @@ def together(*parts: SupportChoices) -> SupportChoices:
         [context for part in parts for context in part.contexts],
         np.concatenate([part.strategies for part in parts]),
         [talk for part in parts for talk in part.talks],
+    )
+
+
+def _published(rows: Sequence[dict[str, Any]]) -> SupportChoices:
+    return SupportChoices(
+        [tuple(_parsed(row["context"])) for row in rows],
+        np.array([strategy_position(row["strg_gold"]) for row in rows], np.int64),
+        [row["situation"] for row in rows],
     )
 
 

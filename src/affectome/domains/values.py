@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 
 from affectome.errors import InputError, UsageError
 from affectome.evaluate import Interval, bootstrap_mean
+from affectome.language import Ask, Message
 
+LETTERS = ("A", "B", "C", "D")
+"""What is answered where the stances are offered."""
 STANCES = ("Strongly disagree", "Disagree", "Agree", "Strongly agree")
 """The answers from no to yes; a stance is a position among them."""
 
@@ -73,6 +76,12 @@ class Variant(NamedTuple):
         """The request, with the stances in the order they are given in."""
         said = self.instruction.format(proposition=proposition.text, options=", ".join(stances))
         return f"{self.persona} {said}".strip()
+
+
+def ask_for_stance(variant: Variant, proposition: Proposition, offered: Sequence[int]) -> Ask:
+    """The request for a letter, A to D, with the stances in the order in which they are offered."""
+    shown = [f"{letter}. {STANCES[k]}" for letter, k in zip(LETTERS, offered, strict=True)]
+    return Ask((Message("user", variant.ask(proposition, shown)),), choices=LETTERS)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What do language models do with it? Asking models, reading their answers, and what they are asked."""
 
-from affectome.language.chat import Ask, ChatModel, Message, Reply, ScoringModel, read_reply
+from affectome.language.chat import Ask, ChatModel, Message, Reply, ScoringModel, choice_shares, read_reply
 from affectome.language.feedback import (
     FeedbackRun,
     Gold,
@@ -101,6 +101,7 @@ __all__ = [
     "ask_about_post",
     "assert_equal_budgets",
     "assert_equal_searches",
+    "choice_shares",
     "cut_chunks",
     "find_chunks",
     "list_phrases",

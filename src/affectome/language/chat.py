@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from affectome.errors import UsageError
 
 Role = Literal["system", "user", "assistant"]
@@ -143,6 +146,14 @@ class ScoringModel(ChatModel, Protocol):
     def score(self, messages: Sequence[Message], continuations: Sequence[str], /) -> list[float]:
         """Log-probability, in nats, of each continuation as the next turn."""
         ...
+
+
+def choice_shares(reply: Reply, choices: Sequence[str]) -> NDArray[np.float64] | None:
+    """Probability of each choice among all of them, None where the model does not tell."""
+    if not set(choices) <= set(reply.scores):
+        return None
+    weights = np.exp(np.array([reply.scores[choice] for choice in choices]) - max(reply.scores.values()))
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 def read_reply(reply: Reply, ask: Ask) -> Reply:

@@ -24,11 +24,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from affectome.errors import UsageError
-from affectome.language.chat import Ask, ChatModel, Failure, Message, Reply
+from affectome.language.chat import Ask, ChatModel, Failure, Message, Reply, choice_shares
 
 Form = Literal["object", "digit", "yes"]
 Winner = Literal["first", "second", "tie", ""]
@@ -204,7 +201,7 @@ class Judge:
             return Rating(float("nan"), reply.failure)
         if reply.value is not None:
             return Rating(float(reply.value["rating"]))
-        shares = _shares(reply, tuple(levels))
+        shares = choice_shares(reply, tuple(levels))
         return Rating(float(levels[reply.choice]) if shares is None else float(shares @ list(levels.values())))
 
     def compare(self, request: str, first: str, second: str) -> Preference:
@@ -222,7 +219,7 @@ class Judge:
             if reply.failure:
                 continue
             choice = reply.choice if reply.value is None else str(reply.value["better"])
-            shares = _shares(reply, _LETTERS)
+            shares = choice_shares(reply, _LETTERS)
             for_shown.append((choice == "A", float(choice == "A") if shares is None else float(shares[0])))
         if len(for_shown) < 2:
             return Preference("", float("nan"), float("nan"), (failures[0], failures[1]))
@@ -365,14 +362,6 @@ def _alone(reply: Reply) -> bool:
         return bool(json.loads(re.sub(r"\A```(?:json)?\s*|\s*```\Z", "", reply.text.strip())) == reply.value)
     except ValueError:
         return False
-
-
-def _shares(reply: Reply, choices: Sequence[str]) -> NDArray[np.float64] | None:
-    """Probability of each choice among all of them, None where the model does not tell."""
-    if not set(choices) <= set(reply.scores):
-        return None
-    weights = np.exp(np.array([reply.scores[choice] for choice in choices]) - max(reply.scores.values()))
-    return np.asarray(weights / weights.sum(), np.float64)
 
 
 @cache

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -134,24 +134,34 @@ def load_clips(paths: Iterable[Path], *, seconds: float = 10.0) -> list[Array]:
     Raises:
         InputError: A file cannot be decoded.
     """
-    from affectome.media import Decoder, DecodingLimits
-    from affectome.media.decoder import Findings
     from affectome.perceive.log_mel import level
     from affectome.perceive.spectrum import RATE
 
-    clips = []
+    return [level(sound[: int(seconds * RATE)]) for sound in _sounds(paths)]
+
+
+def load_sounds(paths: Iterable[Path]) -> list[Array]:
+    """Sounds of files, mono at 16 kHz and as loud as they are.
+
+    Raises:
+        InputError: A file cannot be decoded.
+    """
+    return list(_sounds(paths))
+
+
+def _sounds(paths: Iterable[Path]) -> Iterator[Array]:
+    from affectome.media import Decoder, DecodingLimits
+    from affectome.media.decoder import Findings
+
     with Decoder(DecodingLimits()) as decoder:
         for path in paths:
             parts: list[Array] = []
             for block in decoder.decode(path):
-                if isinstance(block, Findings):
-                    if block.code:
-                        raise InputError(f"{path.name}: {block.message}", code=block.code, value=path)
-                else:
+                if not isinstance(block, Findings):
                     parts.append(block)
-            sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-            clips.append(level(sound[: int(seconds * RATE)]))
-    return clips
+                elif block.code:
+                    raise InputError(f"{path.name}: {block.message}", code=block.code, value=path)
+            yield np.concatenate([np.zeros(0, np.float32), *parts])
 
 
 def languages_of(names: Sequence[str]) -> tuple[str, ...]:

@@ -34,7 +34,6 @@ from affectome.studies.voice_clips import (
     acted_levels,
     fit_lines,
     hear_clips,
-    load_sounds,
     open_reader,
     pair_takes,
 )
@@ -339,7 +338,7 @@ def _presence(context: Context, heard: HeardClips) -> Table:
 
 def _cross(context: Context) -> tuple[Table, Claim]:
     """English by the reader that has heard German and bursts alone, on the labels that both corpora have."""
-    from affectome.learn.voice_corpora import load_voice_corpus
+    from affectome.learn.voice_corpora import load_sounds, load_voice_corpus
 
     corpus = load_voice_corpus("ravdess", context.data)
     names = load_taxonomy(corpus.taxonomy).labels

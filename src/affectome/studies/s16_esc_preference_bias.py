@@ -42,7 +42,7 @@ from affectome.evaluate import (
     predict_majority,
 )
 from affectome.evaluate.intervals import paired_difference
-from affectome.language import RememberingModel, open_model
+from affectome.language import RememberingModel, choice_shares, open_model
 from affectome.studies.comparing import claim_end, claim_value, measure
 from affectome.studies.study import Claim, Context, Outcome, Role, Row, Study, Table
 
@@ -292,8 +292,9 @@ def _likings(
     for number, talk in enumerate(contexts):
         ask = ask_for_strategy(talk)
         reply = model.answer(ask)
-        weights = np.exp([reply.scores[letter] for letter in ask.choices])
-        rows.append(weights / weights.sum())
+        shares = choice_shares(reply, ask.choices)
+        assert shares is not None  # a model in this process tells them
+        rows.append(shares)
         if context is not None and number % 40 == 39:
             context.note(f"{number + 1} moments asked")
     return np.stack(rows)

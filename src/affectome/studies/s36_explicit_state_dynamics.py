@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -90,10 +89,13 @@ class _Conversation:
 def run(context: Context) -> Outcome:
     """Simulate, then let a model talk."""
     simulated, claims = _simulate()
+    from affectome.api import axes_estimator
     from affectome.language import RememberingModel, open_model
+    from affectome.models import default_model
+    from affectome.perceive import TextReader
 
     model = open_model(str(context.base_encoder()), threads=context.threads)
-    estimate = _estimator(context)
+    estimate = axes_estimator(TextReader(default_model("text-affect"), threads=context.threads))
     with RememberingModel(model, context.work / "replies.sqlite") as remembering:
         talks = _talk(context, remembering, estimate)
     table, followed, notes = _compare(context, talks, lambda text: estimate(text)[0])
@@ -166,23 +168,6 @@ def _followed(dynamics: StateDynamics) -> tuple[Trajectory, int]:
     signals[:, 0] = _SIMULATED
     trace = follow(dynamics, signals)
     return describe_trajectory(_SIMULATED, trace.positions[:, 0], repair=_REPAIR), trace.last.clipped
-
-
-def _estimator(context: Context) -> Callable[[str], Axes]:
-    """The package's reader of one text at a time; what it abstains from is neutral."""
-    from affectome.api import read
-    from affectome.models import default_model
-    from affectome.perceive import TextReader
-
-    reader = TextReader(default_model("text-affect"), threads=context.threads)
-
-    @cache
-    def estimate(text: str) -> Axes:
-        found = read(text, reader=reader).dimensions
-        valence, arousal, dominance = (found.get(axis, 0.0) for axis in ("valence", "arousal", "dominance"))
-        return valence, arousal, dominance
-
-    return estimate
 
 
 def _talk(context: Context, model: ChatModel, estimate: Callable[[str], Axes]) -> dict[str, list[_Conversation]]:

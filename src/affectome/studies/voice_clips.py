@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from affectome.affect import load_taxonomy
-from affectome.errors import InputError
 from affectome.evaluate import Part, assert_disjoint
 from affectome.studies.study import Context
 
@@ -63,7 +61,7 @@ def hear_clips(context: Context, name: str, readers: Mapping[str, VoiceReader]) 
         name: Of the corpus.
         readers: By name; none was trained on a speaker of the test clips.
     """
-    from affectome.learn.voice_corpora import known_corpora, load_voice_corpus
+    from affectome.learn.voice_corpora import known_corpora, load_sounds, load_voice_corpus
 
     folder = known_corpora()[name]["folder"]
     context.folder(folder)
@@ -79,28 +77,6 @@ def hear_clips(context: Context, name: str, readers: Mapping[str, VoiceReader]) 
     fine = {which: readers[which].read_out(each).astype(np.float64) for which, each in heard.items()}
     context.note(f"{name}: {len(test.files)} clips")
     return HeardClips(test, train, (_simple(sounds), _simple(load_sounds(train.files))), heard, fine)
-
-
-def load_sounds(paths: Sequence[Path]) -> list[Array]:
-    """Sounds of files, mono at 16 kHz and as loud as they are.
-
-    Raises:
-        InputError: A file cannot be decoded.
-    """
-    from affectome.media import Decoder, DecodingLimits
-    from affectome.media.decoder import Findings
-
-    sounds = []
-    with Decoder(DecodingLimits()) as decoder:
-        for path in paths:
-            parts: list[Array] = []
-            for block in decoder.decode(path):
-                if not isinstance(block, Findings):
-                    parts.append(block)
-                elif block.code:
-                    raise InputError(f"{path.name}: {block.message}", code=block.code, value=path)
-            sounds.append(np.concatenate([np.zeros(0, np.float32), *parts]))
-    return sounds
 
 
 def _simple(sounds: Sequence[Array]) -> Floats:
